@@ -1,0 +1,124 @@
+// The run API's bodies: what a caller posts and what it gets back (spec 01 §1.2, §1.5; 02 §1, §6).
+
+import {
+  any,
+  checked,
+  dict,
+  enumeration,
+  int,
+  json,
+  list,
+  literal,
+  model,
+  nullable,
+  type Out,
+  optional,
+  required,
+  str,
+} from './dialect.ts';
+
+/** What a layer does when the run exits. */
+export const exitIntent = enumeration('suspend', 'delete');
+export type ExitIntent = Out<typeof exitIntent>;
+
+const runLayerSpec = model('RunLayerSpec', {
+  name: required(str()),
+  type: required(str()),
+  deps: optional(dict(str()), () => ({})),
+  metadata: optional(dict(json()), () => ({})),
+  config: optional(json(), null),
+});
+/** One layer of a composition: its name, type id, dependencies (key → layer name) and configuration. */
+export type RunLayerSpec = Out<typeof runLayerSpec>;
+
+const runComposition = model('RunComposition', {
+  schema_version: optional(int(), 1),
+  layers: required(list(runLayerSpec)),
+});
+export type RunComposition = Out<typeof runComposition>;
+
+/** States of a layer; `active` is internal and refused in snapshots (spec 02 §3). */
+export const lifecycleState = enumeration('new', 'active', 'suspended', 'closed');
+export type LifecycleState = Out<typeof lifecycleState>;
+
+const layerSessionSnapshot = model('LayerSessionSnapshot', {
+  name: required(str()),
+  lifecycle_state: required(
+    checked(lifecycleState, (state) =>
+      state === 'active' ? 'LifecycleState.ACTIVE is internal-only and cannot appear in session snapshots.' : null,
+    ),
+  ),
+  runtime_state: required(dict(json())),
+});
+export type LayerSessionSnapshot = Out<typeof layerSessionSnapshot>;
+
+export const sessionSnapshot = model('CompositorSessionSnapshot', {
+  schema_version: optional(int(), 1),
+  layers: required(list(layerSessionSnapshot)),
+});
+/** What resumes an agent: the layers' states after a run. */
+export type SessionSnapshot = Out<typeof sessionSnapshot>;
+
+const deferredToolResults = model('DeferredToolResultsPayload', {
+  calls: optional(dict(json()), () => ({})),
+  metadata: optional(dict(dict(json())), () => ({})),
+});
+export type DeferredToolResults = Out<typeof deferredToolResults>;
+
+const layerExitSignals = model('LayerExitSignals', {
+  default: optional(exitIntent, 'suspend' as const),
+  layers: optional(dict(exitIntent), () => ({})),
+});
+export type LayerExitSignals = Out<typeof layerExitSignals>;
+
+export const createRunRequest = model('CreateRunRequest', {
+  composition: required(runComposition),
+  /** README, corrections: present at the target; accepted and inert. */
+  purpose: optional(
+    literal('workflow_node', 'single_step', 'agent_app', 'babysit', 'fasten_preview'),
+    'workflow_node' as const,
+  ),
+  idempotency_key: optional(nullable(str()), null),
+  metadata: optional(dict(json()), () => ({})),
+  session_snapshot: optional(nullable(sessionSnapshot), null),
+  deferred_tool_results: optional(nullable(deferredToolResults), null),
+  on_exit: optional(layerExitSignals, () => ({ default: 'suspend' as const, layers: {} })),
+});
+/** The body of `POST /runs`, defaults filled in. */
+export type CreateRunRequest = Out<typeof createRunRequest>;
+
+export const cancelRunRequest = model('CancelRunRequest', {
+  reason: optional(nullable(str()), null),
+  message: optional(nullable(str()), null),
+});
+
+export const runStatus = literal('running', 'succeeded', 'failed', 'cancelled');
+export type RunStatus = Out<typeof runStatus>;
+export type TerminalStatus = Exclude<RunStatus, 'running'>;
+
+export const createRunResponse = model('CreateRunResponse', {
+  run_id: required(str()),
+  status: required(runStatus),
+});
+
+/** A run as `GET /runs/{id}` prints it and as the store keeps it; key order is the wire's. */
+export const runStatusResponse = model('RunStatusResponse', {
+  run_id: required(str()),
+  status: required(runStatus),
+  created_at: required(str()),
+  updated_at: required(str()),
+  error: optional(nullable(str()), null),
+});
+export type RunRecord = Out<typeof runStatusResponse>;
+
+export const cancelRunResponse = model('CancelRunResponse', {
+  run_id: required(str()),
+  status: required(runStatus),
+});
+
+/** The shape of a page of events; `events` holds RunEvent (protocol/events.ts). */
+export const runEventsResponse = model('RunEventsResponse', {
+  run_id: required(str()),
+  events: required(list(any())),
+  next_cursor: optional(nullable(str()), null),
+});
