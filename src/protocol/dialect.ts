@@ -141,7 +141,7 @@ export const required = <T>(schema: Schema<T>): Field<T, true> => ({ schema, req
 /** A field with a default. Objects and arrays are given by a function. */
 export const optional = <T>(
   schema: Schema<T>,
-  defaultValue: T | (() => T),
+  defaultValue: NoInfer<T> | (() => NoInfer<T>),
   options: { aliases?: readonly string[] } = {},
 ): Field<T, true> => {
   const makeDefault = typeof defaultValue === 'function' ? (defaultValue as () => T) : () => defaultValue; // T is never a function: it is JSON

@@ -1,0 +1,89 @@
+// From a stored event to the text that readers get: the id is spliced in front of the payload without parsing it when
+// the payload starts exactly as our encoder writes it (design §3). Another implementation may share the store, so
+// anything else is parsed, put in order or given up (spec 01 §6, §10.16). Framing as SSE is server/'s.
+
+import type { EventId } from '../base/cursor.ts';
+import { rfc3339 } from '../base/clock.ts';
+import { isJsonObject, type JsonValue } from '../base/json.ts';
+import type { RunEventType } from './events.ts';
+
+const EVENT_TYPES: ReadonlySet<string> = new Set<RunEventType>([
+  'run_started',
+  'pydantic_ai_event',
+  'run_succeeded',
+  'run_failed',
+  'run_cancelled',
+]);
+
+/** Our time texts have 20 or 27 characters (spec 01 §1.5); Python's with an offset up to 32. */
+const MAX_TIME_LENGTH = 40;
+/** The longest event type. */
+const MAX_TYPE_LENGTH = 20;
+
+/** An event as readers see it. */
+export interface EventText {
+  readonly type: RunEventType;
+  /** One line of JSON with `id` in front; no raw U+0085, U+2028, U+2029. */
+  readonly json: string;
+}
+
+/** Reads the stored events of one run. */
+export interface StoredEventReader {
+  /** Null: the payload is no event; skip it and log its id. */
+  read(event: { readonly id: EventId; readonly payload: string }): EventText | null;
+}
+
+/** A reader for the events of `runId`; make one per page or stream. */
+export function storedEventReader(runId: string): StoredEventReader {
+  const runKey = `"run_id":${JSON.stringify(runId)}`;
+  const ours = `{${runKey},"created_at":"`;
+  return {
+    read({ id, payload }) {
+      if (payload.startsWith(ours)) {
+        const type = typeAfter(payload, ours.length);
+        if (type !== null) return { type, json: escapeLineBreaks(`{"id":"${id}",${payload.slice(1)}`) };
+      }
+      return repair(id, runKey, payload);
+    },
+  };
+}
+
+/** The type of a stored payload, null when it is no event. For those who need no text, such as a subscription. */
+export function storedEventType(payload: string): RunEventType | null {
+  const at = payload.indexOf('","created_at":"');
+  if (payload.startsWith('{"run_id":"') && at !== -1 && payload.lastIndexOf('"', at - 1) === 10) {
+    const type = typeAfter(payload, at + 16);
+    if (type !== null) return type;
+  }
+  return repair('0-0', '"run_id":""', payload)?.type ?? null;
+}
+
+/** True for the events that end a run. */
+export function isTerminalType(type: RunEventType): boolean {
+  return type !== 'pydantic_ai_event' && type !== 'run_started';
+}
+
+/** Writes U+0085, U+2028 and U+2029 as escapes: clients of the seed split lines at them (spec 01 §8.3). JSON text only. */
+export function escapeLineBreaks(json: string): string {
+  return /[\u0085\u2028\u2029]/.test(json) ? json.replace(/[\u0085\u2028\u2029]/g, escapeUnit) : json;
+}
+
+function escapeUnit(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
+/** `…created_at":"` ends at `start`; expects `<time>","type":"<type>","data":{…}`. */
+function typeAfter(payload: string, start: number): RunEventType | null {
+  const timeEnd = payload.indexOf('"', start);
+  if (timeEnd === -1 || timeEnd - start > MAX_TIME_LENGTH || !payload.startsWith('","type":"', timeEnd)) return null;
+  const typeStart = timeEnd + 10;
+  const typeEnd = payload.indexOf('"', typeStart);
+  if (typeEnd === -1 || typeEnd - typeStart > MAX_TYPE_LENGTH) return null;
+  const type = payload.slice(typeStart, typeEnd);
+  if (!isEventType(type) || !payload.startsWith('","data":{', typeEnd) || !payload.endsWith('}')) return null;
+  return type;
+}
+
+function isEventType(type: unknown): type is RunEventType {
+  return typeof type === 'string' && EVENT_TYPES.has(type);
+}

@@ -1,0 +1,138 @@
+// One run from its first event to its terminal one: spec 02 §12.1 as a story. Everything that can be decided without side
+// effects is decided before any layer is entered, in the reference's order of texts (02 §14.2).
+
+import { runAgent } from '../agent/loop.ts';
+import { type Clock, rfc3339 } from '../base/clock.ts';
+import { errorText } from '../base/errors.ts';
+import { newMessageRunId } from '../base/ids.ts';
+import { CompositionError } from '../compositor/errors.ts';
+import { planRun } from '../compositor/plan.ts';
+import type { LayerRegistry } from '../compositor/registry.ts';
+import { type CompositorRun, prepareRun, withinRun } from '../compositor/run.ts';
+import { checkUserPrompts, composePrompts, userTurnContent } from '../layers/prompts.ts';
+import { checkShapes, historySlot, isLifecycleOnly, llmModel } from '../layers/slots.ts';
+import type { AgentLayer, AgentLayerType } from '../layers/types.ts';
+import { modelFailureOf } from '../models/failure.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { RunResult, RunUsage, TerminalEvent } from '../protocol/events.ts';
+import type { CreateRunRequest } from '../protocol/runs.ts';
+import type { Wire } from '../protocol/wire.ts';
+import type { RunStore } from './ports.ts';
+import { type RunFunction, ShutdownError, shutdownEvent } from './scheduler.ts';
+import { createEventSink, type EventSink, finishPersistently, RunOverError } from './sink.ts';
+
+export interface RunnerDeps {
+  readonly store: RunStore;
+  readonly wire: Wire;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** In the order in which their shape rules are checked. */
+  readonly layerTypes: readonly AgentLayerType[];
+  readonly registry: LayerRegistry<AgentLayer>;
+}
+
+/** Builds the function that executes runs. It ends every run itself and throws only when the store does not let it. */
+export function createRunner(deps: RunnerDeps): RunFunction {
+  return async (runId, request, signal) => {
+    const logger = deps.logger.child({ run_id: runId });
+    const sink = createEventSink({ ...deps, runId });
+    const ending = await execute(deps, request, sink, signal, logger);
+    if (ending === null) return;
+    const outcome = await finishPersistently(sink, ending);
+    if (outcome.applied) logger.info('run ended', { type: ending.type, ...summary(ending) });
+    else logger.warn('run was already over', { status: outcome.status });
+  };
+}
+
+/** Runs to the terminal event, or to null when somebody else has already ended the run. */
+async function execute(
+  deps: RunnerDeps,
+  request: CreateRunRequest,
+  sink: EventSink,
+  signal: AbortSignal,
+  logger: Logger,
+): Promise<TerminalEvent | null> {
+  try {
+    signal.throwIfAborted();
+    await sink.started();
+    return await succeed(deps, request, sink, signal, logger);
+  } catch (error) {
+    if (error instanceof RunOverError) {
+      logger.warn('run was ended elsewhere');
+      return null;
+    }
+    if (signal.reason instanceof ShutdownError) return shutdownEvent;
+    const { error: text, reason } = deps.wire.failure({
+      text: errorText(error),
+      reason: null,
+      model: modelFailureOf(error),
+    });
+    return { type: 'run_failed', error: text, reason, errorType: null, snapshot: null, usage: null };
+  }
+}
+
+/** Runs the composition. Throws whatever makes the run fail. */
+async function succeed(
+  deps: RunnerDeps,
+  request: CreateRunRequest,
+  sink: EventSink,
+  signal: AbortSignal,
+  logger: Logger,
+): Promise<TerminalEvent> {
+  checkShapes(deps.layerTypes, request.composition.layers);
+  const plan = planRun(request.composition, request.on_exit, deps.registry);
+  const lifecycleOnly = isLifecycleOnly(request);
+  const run = prepareRun(plan, request.session_snapshot, {
+    onSuppressedError: (layer, error) => logger.error('layer exit failed', { layer, error: errorText(error) }),
+  });
+  const body = lifecycleOnly ? exitOnly : agentBody(deps, request, run, sink, signal);
+  const { result, usage } = await withinRun(run, signal, body);
+  return { type: 'run_succeeded', snapshot: run.snapshot(), result, usage };
+}
+
+interface BodyResult {
+  readonly result: RunResult;
+  readonly usage: RunUsage | null;
+}
+
+/** A lifecycle-only run enters and exits its layers; its output is an explicit null (spec 02 §12.3). */
+async function exitOnly(): Promise<BodyResult> {
+  return { result: { output: null }, usage: null };
+}
+
+/** Resolves the slots in the order of spec 02 §12.1 steps 6–8; what it returns runs the agent. */
+function agentBody(
+  deps: RunnerDeps,
+  request: CreateRunRequest,
+  run: CompositorRun<AgentLayer>,
+  sink: EventSink,
+  signal: AbortSignal,
+): () => Promise<BodyResult> {
+  const prompts = composePrompts(run.layers.values());
+  const deferredResults = request.deferred_tool_results;
+  if (deferredResults === null) checkUserPrompts(prompts.user);
+  const history = historySlot(run.layers);
+  const model = llmModel(run.layers);
+  if (deferredResults !== null && history === null) {
+    throw new CompositionError("Deferred tool results require a 'history' layer with prior message history.");
+  }
+  return async () => {
+    const { output, newMessages, usage } = await runAgent({
+      model,
+      systemPrompts: prompts.system,
+      history: history?.read() ?? [],
+      userPrompt: userTurnContent(prompts.user),
+      deferredResults,
+      messageRunId: newMessageRunId(),
+      now: () => rfc3339(deps.clock.nowMicros()),
+      emit: sink.emit,
+      signal,
+    });
+    history?.append(newMessages);
+    return { result: { output }, usage };
+  };
+}
+
+function summary(ending: TerminalEvent): { readonly error?: string } {
+  return ending.type === 'run_failed' ? { error: ending.error } : {};
+}
