@@ -17,7 +17,7 @@ export function systemClock(): Clock {
       const wall = Date.now();
       if (Math.abs(origin + monotonic - wall) > 50) origin = wall - monotonic;
       const micros = Math.round((origin + monotonic) * 1000);
-      last = micros > last ? micros : last;
+      last = Math.max(micros, last);
       return last;
     },
   };

@@ -1,0 +1,189 @@
+import { describe, expect, test } from 'bun:test';
+import { SchedulerStoppingError, StoreUnavailableError } from '../../src/runs/errors.ts';
+import type { RunStore } from '../../src/runs/ports.ts';
+import { shutdownEvent } from '../../src/runs/scheduler.ts';
+import { aborted, failed, memoryStore, request, scene, succeeded } from './support.ts';
+
+const SHUTDOWN = { error: 'run cancelled during server shutdown', reason: 'shutdown' };
+
+describe('while the server runs', () => {
+  test('a run is registered while it runs and removed after it', async () => {
+    const gate = Promise.withResolvers<void>();
+    const over = Promise.withResolvers<void>();
+    const { scheduler, store } = scene(async (_, sink) => {
+      await gate.promise;
+      await sink.finish(succeeded());
+      over.resolve();
+    });
+    const record = await scheduler.submit(request);
+    expect(record.status).toBe('running');
+    expect(scheduler.activeCount).toBe(1);
+    gate.resolve();
+    await over.promise;
+    await scheduler.shutdown();
+    expect(scheduler.activeCount).toBe(0);
+    expect((await store.getRecord(record.run_id))?.status).toBe('succeeded');
+  });
+
+  test('the record is durable before submit answers, and the answer does not wait for the run', async () => {
+    const { scheduler, store } = scene((_, __, signal) => aborted(signal), { graceSeconds: 0 });
+    const { run_id } = await scheduler.submit(request);
+    expect(await store.getRecord(run_id)).toMatchObject({ run_id, status: 'running', error: null });
+    await scheduler.shutdown();
+  });
+
+  test('a store that fails refuses the run and registers nothing', async () => {
+    const store: RunStore = { ...memoryStore(), create: () => Promise.reject(new StoreUnavailableError()) };
+    const { scheduler } = scene(async () => {}, { store });
+    await expect(scheduler.submit(request)).rejects.toBeInstanceOf(StoreUnavailableError);
+    expect(scheduler.activeCount).toBe(0);
+  });
+
+  test('a run that throws is removed and the scheduler goes on', async () => {
+    const { scheduler } = scene(() => Promise.reject(new Error('bug')));
+    await scheduler.submit(request);
+    await scheduler.submit(request);
+    await scheduler.shutdown();
+    expect(scheduler.activeCount).toBe(0);
+  });
+});
+
+describe('shutdown', () => {
+  test('with no grace ends a run as failed with the exact text, and with exactly one event when it never started', async () => {
+    const { scheduler, store, types, failure } = scene(
+      async (_, sink, signal) => {
+        await aborted(signal).catch(() => {});
+        await sink.finish(shutdownEvent);
+      },
+      { graceSeconds: 0 },
+    );
+    const { run_id } = await scheduler.submit(request);
+    await scheduler.shutdown();
+    expect(await store.getRecord(run_id)).toMatchObject({ status: 'failed', error: SHUTDOWN.error });
+    expect(await types(run_id)).toEqual(['run_failed']);
+    expect(await failure(run_id)).toEqual(SHUTDOWN);
+  });
+
+  test('lets a run finish within the grace', async () => {
+    const gate = Promise.withResolvers<void>();
+    const { scheduler, types } = scene(async (_, sink) => {
+      await sink.started();
+      await gate.promise;
+      await sink.finish(succeeded());
+    });
+    const { run_id } = await scheduler.submit(request);
+    const stopped = scheduler.shutdown();
+    gate.resolve();
+    await stopped;
+    expect(await types(run_id)).toEqual(['run_started', 'run_succeeded']);
+  });
+
+  test('does not overwrite a success that was won meanwhile', async () => {
+    const { scheduler, store, types } = scene(
+      async (_, sink, signal) => {
+        await aborted(signal).catch(() => {});
+        await sink.finish(succeeded());
+        await sink.finish(shutdownEvent);
+      },
+      { graceSeconds: 0 },
+    );
+    const { run_id } = await scheduler.submit(request);
+    await scheduler.shutdown();
+    expect((await store.getRecord(run_id))?.status).toBe('succeeded');
+    expect(await types(run_id)).toEqual(['run_succeeded']);
+  });
+
+  test('refuses runs from its beginning and stores nothing for them', async () => {
+    const created: string[] = [];
+    const inner = memoryStore();
+    const store: RunStore = {
+      ...inner,
+      create: (record) => {
+        created.push(record.run_id);
+        return inner.create(record);
+      },
+    };
+    const { scheduler } = scene(async () => {}, { store });
+    scheduler.beginShutdown();
+    await expect(scheduler.submit(request)).rejects.toBeInstanceOf(SchedulerStoppingError);
+    await scheduler.shutdown();
+    await expect(scheduler.submit(request)).rejects.toThrow('run scheduler is shutting down');
+    expect(created).toEqual([]);
+  });
+
+  test('waits for a run that is being accepted, and ends it too', async () => {
+    const gate = Promise.withResolvers<void>();
+    const inner = memoryStore();
+    const store: RunStore = {
+      ...inner,
+      create: async (record) => {
+        await gate.promise;
+        return inner.create(record);
+      },
+    };
+    const { scheduler, types } = scene(
+      async (_, sink, signal) => {
+        await aborted(signal).catch(() => {});
+        await sink.finish(shutdownEvent);
+      },
+      { store, graceSeconds: 0 },
+    );
+    const submitted = scheduler.submit(request);
+    const stopped = scheduler.shutdown();
+    gate.resolve();
+    const { run_id } = await submitted;
+    await stopped;
+    expect(await types(run_id)).toEqual(['run_failed']);
+  });
+
+  test('ends a run that ignores its abort over its head, once', async () => {
+    const stuck = Promise.withResolvers<void>();
+    const { scheduler, types, failure, sinkOf } = scene(() => stuck.promise, { graceSeconds: 0, abortBoundMs: 20 });
+    const { run_id } = await scheduler.submit(request);
+    await scheduler.shutdown();
+    expect(await failure(run_id)).toEqual(SHUTDOWN);
+    const late = await sinkOf(run_id).finish(succeeded('too late'));
+    expect(late).toEqual({ applied: false, status: 'failed' });
+    expect(await types(run_id)).toEqual(['run_failed']);
+    stuck.resolve();
+  });
+
+  test('a hurry ends the grace and still finalises', async () => {
+    const { scheduler, failure } = scene(async (_, sink, signal) => {
+      await aborted(signal).catch(() => {});
+      await sink.finish(shutdownEvent);
+    });
+    const { run_id } = await scheduler.submit(request);
+    const hurry = new AbortController();
+    const stopped = scheduler.shutdown(hurry.signal);
+    hurry.abort();
+    await stopped;
+    expect(await failure(run_id)).toEqual(SHUTDOWN);
+  });
+
+  test('a store that fails at the end does not keep the others from being finalised', async () => {
+    const inner = memoryStore();
+    let broken = '';
+    const store: RunStore = {
+      ...inner,
+      finalise: (runId, transition) =>
+        runId === broken ? Promise.reject(new StoreUnavailableError()) : inner.finalise(runId, transition),
+    };
+    const never = new Promise<void>(() => {});
+    const { scheduler, failure } = scene(() => never, { store, graceSeconds: 0, abortBoundMs: 10 });
+    broken = (await scheduler.submit(request)).run_id;
+    const { run_id } = await scheduler.submit(request);
+    await scheduler.shutdown();
+    expect(await failure(run_id)).toEqual(SHUTDOWN);
+  });
+});
+
+test('of two ends of one run the first wins and the second changes nothing', async () => {
+  const { scheduler, store, types, sinkOf } = scene(async (_, sink) => void (await sink.started()));
+  const { run_id } = await scheduler.submit(request);
+  const [first, second] = await Promise.all([sinkOf(run_id).finish(failed('a')), sinkOf(run_id).finish(succeeded())]);
+  expect(first.applied).toBe(true);
+  expect(second).toEqual({ applied: false, status: 'failed' });
+  expect(await store.getRecord(run_id)).toMatchObject({ status: 'failed', error: 'a' });
+  expect(await types(run_id)).toEqual(['run_started', 'run_failed']);
+});

@@ -1,0 +1,89 @@
+// A scheduler over a real in-memory SQLite store, with runs whose behaviour a test writes down.
+
+import { rfc3339, systemClock } from '../../src/base/clock.ts';
+import { CURSOR_START } from '../../src/base/cursor.ts';
+import { noopLogger } from '../../src/observe/logger.ts';
+import type { CreateRunRequest } from '../../src/protocol/runs.ts';
+import { createWire } from '../../src/protocol/wire.ts';
+import type { RunStore } from '../../src/runs/ports.ts';
+import { createScheduler, type RunFunction, type Scheduler } from '../../src/runs/scheduler.ts';
+import { createEventSink, type EventSink } from '../../src/runs/sink.ts';
+import { openSqliteStore } from '../../src/store/sqlite.ts';
+
+export const clock = systemClock();
+export const wire = createWire('2026-06');
+
+export const request: CreateRunRequest = {
+  composition: { schema_version: 1, layers: [] },
+  purpose: 'workflow_node',
+  idempotency_key: null,
+  metadata: {},
+  session_snapshot: null,
+  deferred_tool_results: null,
+  on_exit: { default: 'suspend', layers: {} },
+};
+
+/** An in-memory store; its runs expire in an hour. */
+export function memoryStore(): RunStore {
+  return openSqliteStore({ path: ':memory:', retentionSeconds: 3600, clock, logger: noopLogger });
+}
+
+export interface Scene {
+  readonly scheduler: Scheduler;
+  readonly store: RunStore;
+  sinkOf(runId: string): EventSink;
+  types(runId: string): Promise<string[]>;
+  failure(runId: string): Promise<unknown>;
+}
+
+/** A scheduler that runs `run` for every request. */
+export function scene(
+  run: (runId: string, sink: EventSink, signal: AbortSignal) => Promise<void>,
+  options: { readonly graceSeconds?: number; readonly abortBoundMs?: number; readonly store?: RunStore } = {},
+): Scene {
+  const store = options.store ?? memoryStore();
+  const sinkOf = (runId: string) => createEventSink({ store, wire, clock, runId });
+  const runFunction: RunFunction = (runId, _request, signal) => run(runId, sinkOf(runId), signal);
+  const scheduler = createScheduler({
+    store,
+    wire,
+    clock,
+    logger: noopLogger,
+    run: runFunction,
+    shutdownGraceSeconds: options.graceSeconds ?? 30,
+    ...(options.abortBoundMs === undefined ? {} : { abortBoundMs: options.abortBoundMs }),
+  });
+  const payloads = async (runId: string) =>
+    (await store.readEvents(runId, CURSOR_START, 500)).map(({ payload }) => JSON.parse(payload));
+  return {
+    scheduler,
+    store,
+    sinkOf,
+    types: async (runId) => (await payloads(runId)).map(({ type }) => type),
+    failure: async (runId) => (await payloads(runId)).at(-1)?.data,
+  };
+}
+
+/** A terminal event of each kind. */
+export const succeeded = (output = 'done') =>
+  ({
+    type: 'run_succeeded',
+    snapshot: { schema_version: 1, layers: [] },
+    result: { output },
+    usage: null,
+  }) as const;
+
+export const failed = (error: string) =>
+  ({ type: 'run_failed', error, reason: null, errorType: null, snapshot: null, usage: null }) as const;
+
+/** RFC 3339 of now. */
+export const now = () => rfc3339(clock.nowMicros());
+
+/** Rejects with the signal's reason when it aborts. */
+export function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const stop = () => reject(signal.reason);
+    if (signal.aborted) stop();
+    else signal.addEventListener('abort', stop, { once: true });
+  });
+}
