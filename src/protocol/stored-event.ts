@@ -2,9 +2,10 @@
 // the payload starts exactly as our encoder writes it (design §3). Another implementation may share the store, so
 // anything else is parsed, put in order or given up (spec 01 §6, §10.16). Framing as SSE is server/'s.
 
-import type { EventId } from '../base/cursor.ts';
 import { rfc3339 } from '../base/clock.ts';
-import { isJsonObject, type JsonValue } from '../base/json.ts';
+import type { EventId } from '../base/cursor.ts';
+import { isJsonObject, type JsonObject } from '../base/json.ts';
+import { parseJson, stringifyJson } from '../wiretext/json.ts';
 import type { RunEventType } from './events.ts';
 
 const EVENT_TYPES: ReadonlySet<string> = new Set<RunEventType>([
@@ -86,4 +87,36 @@ function typeAfter(payload: string, start: number): RunEventType | null {
 
 function isEventType(type: unknown): type is RunEventType {
   return typeof type === 'string' && EVENT_TYPES.has(type);
+}
+
+/**
+ * What another implementation wrote: ids overridden, keys in the wire's order, unknown ones dropped, a missing time
+ * taken from the event id. Null when there is no known type or no data.
+ */
+function repair(id: EventId, runKey: string, payload: string): EventText | null {
+  const parsed = parseJson(payload);
+  if (!parsed.ok || !isJsonObject(parsed.value)) return null;
+  const { type, data, created_at: createdAt, agent_message_delta: delta } = parsed.value;
+  if (!isEventType(type)) return null;
+  const body = data ?? (type === 'run_started' ? {} : null);
+  const time = createdAt === undefined ? timeOfId(id) : createdAt;
+  if (!isJsonObject(body) || typeof time !== 'string' || !isTime(time)) return null;
+  const tail: JsonObject = delta === undefined || delta === null ? {} : { agent_message_delta: delta };
+  const rest = stringifyJson({ created_at: time, type, data: body, ...tail });
+  return { type, json: escapeLineBreaks(`{"id":${JSON.stringify(id)},${runKey},${rest.slice(1)}`) };
+}
+
+/** RFC 3339 of the store's clock, which an id begins with. */
+function timeOfId(id: EventId): string {
+  const millis = Number(id.slice(0, id.indexOf('-')));
+  return rfc3339(Math.min(millis, MAX_MILLIS) * 1000);
+}
+
+/** 9999-12-31T23:59:59Z: the last second that clients can read. */
+const MAX_MILLIS = 253_402_300_799_000;
+
+const TIME = /^\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d{1,9})?)?(?:Z|[+-]\d\d:?\d\d)$/;
+
+function isTime(text: string): boolean {
+  return text.length <= MAX_TIME_LENGTH && TIME.test(text);
 }

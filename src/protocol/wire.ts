@@ -6,14 +6,11 @@ import type { WireVintage } from '../config/settings.ts';
 import { stringifyJson } from '../wiretext/json.ts';
 import type { AgentStreamEvent, RunEvent, RunUsage, TerminalEvent } from './events.ts';
 
-/** Why a run failed, before a vintage words it. */
-export interface RunFailure {
-  /** The seed's text: the exception's text, or its class name. */
-  readonly text: string;
-  /** Only `shutdown`, `worker_lost` and the like; null for ordinary failures. */
+/** `error` and `reason` of a `run_failed` event. */
+export interface FailureTexts {
+  readonly error: string;
+  /** Null for ordinary failures at the seed; `shutdown`, `worker_lost` and the like otherwise. */
   readonly reason: string | null;
-  /** What the provider said, when the failure is a structured model error (spec 03 §6.4). */
-  readonly model: { readonly message: string; readonly errorType: string } | null;
 }
 
 /** One vintage of the wire. */
@@ -21,8 +18,8 @@ export interface Wire {
   readonly vintage: WireVintage;
   /** The stored payload of an event: `{"run_id":…,"created_at":…,"type":…,"data":…}`, safe to put on one SSE line. */
   encode(runId: string, createdAt: string, event: RunEvent): string;
-  /** `error` and `reason` of a failure as this vintage words them. */
-  failure(failure: RunFailure): { readonly error: string; readonly reason: string | null };
+  /** How this vintage words a failure: by the exception's text, or by what the model's provider said (spec 03 §6.4). */
+  failure(text: string, structured: FailureTexts | null): FailureTexts;
 }
 
 /** The wire of a vintage. */
@@ -38,7 +35,7 @@ const seedWire: Wire = {
     }
     return envelope(runId, createdAt, event.type, encodeSeedData(event), '');
   },
-  failure: ({ text, reason }) => ({ error: text, reason }),
+  failure: (text) => ({ error: text, reason: null }),
 };
 
 const augustWire: Wire = {
@@ -51,10 +48,7 @@ const augustWire: Wire = {
     }
     return envelope(runId, createdAt, event.type, encodeAugustData(event), '');
   },
-  failure({ text, reason, model }) {
-    if (model === null || reason !== null) return { error: text, reason };
-    return { error: model.message === '' ? text : model.message, reason: model.errorType };
-  },
+  failure: (text, structured) => structured ?? { error: text, reason: null },
 };
 
 function envelope(runId: string, createdAt: string, type: string, data: string, tail: string): string {

@@ -12,7 +12,7 @@ import { type CompositorRun, prepareRun, withinRun } from '../compositor/run.ts'
 import { checkUserPrompts, composePrompts, userTurnContent } from '../layers/prompts.ts';
 import { checkShapes, historySlot, isLifecycleOnly, llmModel } from '../layers/slots.ts';
 import type { AgentLayer, AgentLayerType } from '../layers/types.ts';
-import { modelFailureOf } from '../models/failure.ts';
+import { PluginDaemonError } from '../models/plugin-daemon-error.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { RunResult, RunUsage, TerminalEvent } from '../protocol/events.ts';
 import type { CreateRunRequest } from '../protocol/runs.ts';
@@ -62,12 +62,9 @@ async function execute(
       return null;
     }
     if (signal.reason instanceof ShutdownError) return shutdownEvent;
-    const { error: text, reason } = deps.wire.failure({
-      text: errorText(error),
-      reason: null,
-      model: modelFailureOf(error),
-    });
-    return { type: 'run_failed', error: text, reason, errorType: null, snapshot: null, usage: null };
+    const structured = error instanceof PluginDaemonError ? error.structured() : null;
+    const texts = deps.wire.failure(errorText(error), structured);
+    return { type: 'run_failed', ...texts, errorType: null, snapshot: null, usage: null };
   }
 }
 

@@ -83,8 +83,8 @@ describe('the seed wire', () => {
   });
 
   test('a failure of the model keeps the exception text', () => {
-    const failure = { text: 'status_code: 429', reason: null, model: { message: 'slow', errorType: 'RateLimit' } };
-    expect(seed.failure(failure)).toEqual({ error: 'status_code: 429', reason: null });
+    const structured = { error: 'slow', reason: 'RateLimit' };
+    expect(seed.failure('status_code: 429', structured)).toEqual({ error: 'status_code: 429', reason: null });
   });
 
   test('big integers and 1.0 keep their text in an output', () => {
@@ -132,8 +132,8 @@ describe('the August wire', () => {
   });
 
   test('words a model failure by the message and the type of the provider', () => {
-    const failure = { text: 'status_code: 429', reason: null, model: { message: 'slow', errorType: 'RateLimit' } };
-    expect(august.failure(failure)).toEqual({ error: 'slow', reason: 'RateLimit' });
-    expect(august.failure({ ...failure, reason: 'shutdown' }).reason).toBe('shutdown');
+    const structured = { error: 'slow', reason: 'RateLimit' };
+    expect(august.failure('status_code: 429', structured)).toEqual(structured);
+    expect(august.failure('boom', null)).toEqual({ error: 'boom', reason: null });
   });
 });
