@@ -1,0 +1,66 @@
+// Which store the settings ask for, opened and fanned out; and the look at it that `dify-agent check` takes.
+// The only file of this room that app.ts and cli/ need.
+
+import type { Clock } from '../base/clock.ts';
+import type { Settings } from '../config/settings.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { RunRecord } from '../protocol/runs.ts';
+import { StoreOpenError } from './errors.ts';
+import { createLive, type LiveStore } from './live.ts';
+import { probeRedis, redisUnsupported } from './redis-probe.ts';
+import { openSqliteStore } from './sqlite.ts';
+import { probeDatabase } from './sqlite-file.ts';
+
+/** What the room reads of the settings. */
+export type StoreSettings = Pick<Settings, 'storeUrl' | 'redisPrefix' | 'runRetentionSeconds'>;
+
+/** The store of this process: written through RunStore, watched through RunReader. */
+export interface OpenedStore extends LiveStore {
+  /** Runs that a dead process left `running`. To be finalised (`worker_lost`) before the server accepts requests. */
+  listRunning(): Promise<readonly RunRecord[]>;
+}
+
+type StoreUrl = { readonly kind: 'sqlite'; readonly path: string } | { readonly kind: 'redis' };
+
+/**
+ * Opens the store that `storeUrl` names: `sqlite:PATH`, `sqlite::memory:`; `redis://` and `rediss://` are only tried.
+ * @throws StoreOpenError: one line that names the variable and what to do.
+ */
+export async function openStore(
+  settings: StoreSettings,
+  deps: { readonly clock: Clock; readonly logger: Logger },
+): Promise<OpenedStore> {
+  const url = parseStoreUrl(settings.storeUrl);
+  if (url.kind === 'redis') {
+    await probeRedis(settings);
+    throw redisUnsupported(settings);
+  }
+  const sqlite = openSqliteStore({ path: url.path, retentionSeconds: settings.runRetentionSeconds, ...deps });
+  return { ...createLive(sqlite), listRunning: () => sqlite.listRunning() };
+}
+
+/**
+ * Says in a few words what the store is like; changes nothing and leaves nothing behind.
+ * @throws StoreOpenError as openStore would.
+ */
+export async function probeStore(settings: StoreSettings): Promise<string> {
+  const url = parseStoreUrl(settings.storeUrl);
+  if (url.kind === 'redis') {
+    await probeRedis(settings);
+    throw redisUnsupported(settings);
+  }
+  return `sqlite:${url.path} (${probeDatabase(url.path)})`;
+}
+
+function parseStoreUrl(text: string): StoreUrl {
+  const scheme = /^([a-z]+):/i.exec(text)?.[1]?.toLowerCase();
+  if (scheme === 'redis' || scheme === 'rediss') return { kind: 'redis' };
+  const path = text.slice('sqlite:'.length);
+  // `sqlite://name` would mean /name to the file system and ./name to its author; `sqlite:///var/x.db` is clear.
+  if (scheme === 'sqlite' && path !== '' && !/^\/\/(?!\/)/.test(path)) return { kind: 'sqlite', path };
+  // The value may hold a password: it is not repeated.
+  throw new StoreOpenError(
+    'store_url_invalid',
+    'DIFY_AGENT_STORE_URL: expected sqlite:PATH, sqlite::memory:, redis://HOST or rediss://HOST',
+  );
+}
