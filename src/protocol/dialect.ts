@@ -40,7 +40,8 @@ export type Rule =
   | { readonly kind: 'bool' }
   /** `literal_error` (typing.Literal) or `enum` (an Enum class): same wording, different type. */
   | { readonly kind: 'choice'; readonly type: 'literal_error' | 'enum'; readonly values: readonly (string | number)[] }
-  | { readonly kind: 'list'; readonly item: Schema }
+  /** `sequence`: declared as a Sequence, which words its refusals differently. */
+  | { readonly kind: 'list'; readonly item: Schema; readonly sequence: boolean }
   | { readonly kind: 'dict'; readonly value: Schema }
   | {
       readonly kind: 'model';
@@ -59,8 +60,13 @@ export type Rule =
   | { readonly kind: 'checked'; readonly inner: Schema; readonly check: Check<never> }
   /** Smart union: the first member that accepts strictly wins, then the first that accepts laxly. `label` is its location segment. */
   | { readonly kind: 'union'; readonly members: readonly { readonly label: string; readonly schema: Schema }[] }
-  /** Discriminated union; the tag is a location segment. */
-  | { readonly kind: 'tagged'; readonly tag: string; readonly choices: Readonly<Record<string, Schema>> }
+  /** Discriminated union; the tag is a location segment. `callable`: tagged by a function of this name, which error texts name. */
+  | {
+      readonly kind: 'tagged';
+      readonly tag: string;
+      readonly callable: string | null;
+      readonly choices: Readonly<Record<string, Schema>>;
+    }
   /** pydantic's JsonValue: any JSON up to 255 levels (`recursion_loop` beyond). */
   | { readonly kind: 'json' }
   | { readonly kind: 'any' }
@@ -107,7 +113,12 @@ function choiceSchema(values: readonly (string | number)[]): TSchema {
   );
 }
 
-export const list = <T>(item: Schema<T>): Schema<readonly T[]> => withRule(Type.Array(item), { kind: 'list', item });
+export const list = <T>(item: Schema<T>): Schema<readonly T[]> =>
+  withRule(Type.Array(item), { kind: 'list', item, sequence: false });
+
+/** A list that the reference declares as `Sequence`. */
+export const sequence = <T>(item: Schema<T>): Schema<readonly T[]> =>
+  withRule(Type.Array(item), { kind: 'list', item, sequence: true });
 
 export const dict = <T>(value: Schema<T>): Schema<Readonly<Record<string, T>>> =>
   withRule(Type.Unsafe({ type: 'object', additionalProperties: value }), { kind: 'dict', value });
@@ -122,10 +133,16 @@ export const union = <M extends Record<string, Schema>>(members: M): Schema<Out<
     members: Object.entries(members).map(([label, schema]) => ({ label, schema })),
   });
 
-export const tagged = <M extends Record<string, Schema>>(tag: string, choices: M): Schema<Out<M[keyof M]>> =>
+/** `callable`: the name of the function that the reference tags by; default: the field `tag` itself. */
+export const tagged = <M extends Record<string, Schema>>(
+  tag: string,
+  choices: M,
+  callable: string | null = null,
+): Schema<Out<M[keyof M]>> =>
   withRule(Type.Unsafe({ oneOf: Object.values(choices), discriminator: { propertyName: tag } }), {
     kind: 'tagged',
     tag,
+    callable,
     choices,
   });
 

@@ -15,86 +15,18 @@ import {
   type Out,
   optional,
   required,
-  type Schema,
+  sequence,
   str,
   tagged,
   union,
 } from './dialect.ts';
-
-const freeObject = (): Schema<Readonly<Record<string, unknown>>> => dict(any());
-const dataclass = { flavour: 'dataclass' } as const;
+import { binaryContent, dataclass, freeObject, userContent } from './user-content.ts';
 
 /** Everything that message schemas take from outside: the time and the ids that fill absent fields. */
 export interface MessageDefaults {
   /** RFC 3339 text of now. */
   readonly now: () => string;
   readonly toolCallId: () => string;
-}
-
-const fileUrl = (name: string, kind: string): Schema =>
-  model(
-    name,
-    {
-      url: required(str()),
-      force_download: optional(any(), false),
-      vendor_metadata: optional(nullable(freeObject()), null),
-      kind: optional(literal(kind), kind),
-      media_type: optional(nullable(str()), null),
-      identifier: optional(nullable(str()), null),
-    },
-    { ...dataclass, extra: 'ignore' },
-  );
-
-const userContent = union({
-  str: str(),
-  content: tagged('kind', {
-    'text-content': model(
-      'TextContent',
-      {
-        content: required(str()),
-        metadata: optional(any(), null),
-        kind: optional(literal('text-content'), 'text-content'),
-      },
-      dataclass,
-    ),
-    'image-url': fileUrl('ImageUrl', 'image-url'),
-    'audio-url': fileUrl('AudioUrl', 'audio-url'),
-    'video-url': fileUrl('VideoUrl', 'video-url'),
-    'document-url': fileUrl('DocumentUrl', 'document-url'),
-    binary: binaryContent(),
-    'cache-point': model(
-      'CachePoint',
-      { kind: optional(literal('cache-point'), 'cache-point'), ttl: optional(literal('5m', '1h'), '5m') },
-      dataclass,
-    ),
-    'uploaded-file': model(
-      'UploadedFile',
-      {
-        file_id: required(str()),
-        provider_name: required(str()),
-        vendor_metadata: optional(nullable(freeObject()), null),
-        kind: optional(literal('uploaded-file'), 'uploaded-file'),
-        media_type: optional(nullable(str()), null),
-        identifier: optional(nullable(str()), null),
-      },
-      { ...dataclass, extra: 'ignore' },
-    ),
-  }),
-});
-
-function binaryContent() {
-  return model(
-    'BinaryContent',
-    {
-      /** URL-safe base64 with padding. */
-      data: required(str()),
-      media_type: required(str()),
-      vendor_metadata: optional(nullable(freeObject()), null),
-      kind: optional(literal('binary'), 'binary'),
-      identifier: optional(nullable(str()), null),
-    },
-    { ...dataclass, extra: 'ignore' },
-  );
 }
 
 /** The message schemas. Built once per process with its clock. */
@@ -125,83 +57,91 @@ export function messageSchemas(defaults: MessageDefaults) {
   };
   const tolerated = { ...dataclass, tolerated: ['tool_kind'] };
 
-  const requestPart = tagged('part_kind', {
-    'system-prompt': model(
-      'SystemPromptPart',
-      { content: required(str()), timestamp, dynamic_ref: nullString(), part_kind: kind('system-prompt') },
-      dataclass,
-    ),
-    'user-prompt': model(
-      'UserPromptPart',
-      {
-        content: required(union({ str: str(), 'list[union]': list(userContent) })),
-        timestamp,
-        part_kind: kind('user-prompt'),
-      },
-      dataclass,
-    ),
-    'tool-return': model('ToolReturnPart', { ...toolReturnFields, part_kind: kind('tool-return') }, tolerated),
-    'retry-prompt': model(
-      'RetryPromptPart',
-      {
-        content: required(
-          union({
-            'list[error_details]': list(
-              model(
-                'ErrorDetails',
-                { type: required(str()), loc: required(list(any())), msg: required(str()), input: required(any()) },
-                { flavour: 'typed_dict', tolerated: ['ctx', 'url'] },
+  const requestPart = tagged(
+    'part_kind',
+    {
+      'system-prompt': model(
+        'SystemPromptPart',
+        { content: required(str()), timestamp, dynamic_ref: nullString(), part_kind: kind('system-prompt') },
+        dataclass,
+      ),
+      'user-prompt': model(
+        'UserPromptPart',
+        {
+          content: required(union({ str: str(), 'list[union]': list(userContent) })),
+          timestamp,
+          part_kind: kind('user-prompt'),
+        },
+        dataclass,
+      ),
+      'tool-return': model('ToolReturnPart', { ...toolReturnFields, part_kind: kind('tool-return') }, tolerated),
+      'retry-prompt': model(
+        'RetryPromptPart',
+        {
+          content: required(
+            union({
+              'list[ErrorDetails]': list(
+                model(
+                  'ErrorDetails',
+                  { type: required(str()), loc: required(list(any())), msg: required(str()), input: required(any()) },
+                  { flavour: 'typed_dict', tolerated: ['ctx', 'url'] },
+                ),
               ),
-            ),
-            str: str(),
-          }),
-        ),
-        tool_name: nullString(),
-        tool_call_id: callId,
-        timestamp,
-        part_kind: kind('retry-prompt'),
-      },
-      tolerated,
-    ),
-  });
+              str: str(),
+            }),
+          ),
+          tool_name: nullString(),
+          tool_call_id: callId,
+          timestamp,
+          part_kind: kind('retry-prompt'),
+        },
+        tolerated,
+      ),
+    },
+    '_model_request_part_discriminator()',
+  );
 
-  const responsePart = tagged('part_kind', {
-    text: model('TextPart', { content: required(str()), ...provider, part_kind: kind('text') }, dataclass),
-    'tool-call': model('ToolCallPart', { ...toolCallFields, part_kind: kind('tool-call') }, tolerated),
-    'builtin-tool-call': model(
-      'BuiltinToolCallPart',
-      { ...toolCallFields, part_kind: kind('builtin-tool-call') },
-      tolerated,
-    ),
-    'builtin-tool-return': model(
-      'BuiltinToolReturnPart',
-      {
-        ...toolReturnFields,
-        provider_name: nullString(),
-        provider_details: optional(nullable(freeObject()), null),
-        part_kind: kind('builtin-tool-return'),
-      },
-      tolerated,
-    ),
-    thinking: model(
-      'ThinkingPart',
-      {
-        content: required(str()),
-        id: nullString(),
-        signature: nullString(),
-        provider_name: nullString(),
-        provider_details: optional(nullable(freeObject()), null),
-        part_kind: kind('thinking'),
-      },
-      dataclass,
-    ),
-    compaction: model(
-      'CompactionPart',
-      { content: optional(nullable(str()), null), ...provider, part_kind: kind('compaction') },
-      dataclass,
-    ),
-    file: model('FilePart', { content: required(binaryContent()), ...provider, part_kind: kind('file') }, dataclass),
-  });
+  const responsePart = tagged(
+    'part_kind',
+    {
+      text: model('TextPart', { content: required(str()), ...provider, part_kind: kind('text') }, dataclass),
+      'tool-call': model('ToolCallPart', { ...toolCallFields, part_kind: kind('tool-call') }, tolerated),
+      'builtin-tool-call': model(
+        'BuiltinToolCallPart',
+        { ...toolCallFields, part_kind: kind('builtin-tool-call') },
+        tolerated,
+      ),
+      'builtin-tool-return': model(
+        'BuiltinToolReturnPart',
+        {
+          ...toolReturnFields,
+          provider_name: nullString(),
+          provider_details: optional(nullable(freeObject()), null),
+          part_kind: kind('builtin-tool-return'),
+        },
+        tolerated,
+      ),
+      thinking: model(
+        'ThinkingPart',
+        {
+          content: required(str()),
+          id: nullString(),
+          signature: nullString(),
+          provider_name: nullString(),
+          provider_details: optional(nullable(freeObject()), null),
+          part_kind: kind('thinking'),
+        },
+        dataclass,
+      ),
+      compaction: model(
+        'CompactionPart',
+        { content: optional(nullable(str()), null), ...provider, part_kind: kind('compaction') },
+        dataclass,
+      ),
+      file: model('FilePart', { content: required(binaryContent()), ...provider, part_kind: kind('file') }, dataclass),
+    },
+    '_model_response_part_discriminator()',
+  );
 
   const tokens = () => optional(int(), 0);
   const usage = model(
@@ -222,7 +162,7 @@ export function messageSchemas(defaults: MessageDefaults) {
   const request = model(
     'ModelRequest',
     {
-      parts: required(list(requestPart)),
+      parts: required(sequence(requestPart)),
       timestamp: optional(nullable(datetime()), null),
       instructions: nullString(),
       kind: kind('request'),
@@ -234,7 +174,7 @@ export function messageSchemas(defaults: MessageDefaults) {
   const response = model(
     'ModelResponse',
     {
-      parts: required(list(responsePart)),
+      parts: required(sequence(responsePart)),
       usage: optional(usage, () => emptyUsage()),
       model_name: nullString(),
       timestamp,

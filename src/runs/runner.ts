@@ -10,7 +10,7 @@ import { planRun } from '../compositor/plan.ts';
 import type { LayerRegistry } from '../compositor/registry.ts';
 import { type CompositorRun, prepareRun, withinRun } from '../compositor/run.ts';
 import { checkUserPrompts, composePrompts, userTurnContent } from '../layers/prompts.ts';
-import { checkShapes, historySlot, isLifecycleOnly, llmModel } from '../layers/slots.ts';
+import { checkShapes, historySlot, isLifecycleOnly, llmModel, slotLayer } from '../layers/slots.ts';
 import type { AgentLayer, AgentLayerType } from '../layers/types.ts';
 import { PluginDaemonError } from '../models/plugin-daemon-error.ts';
 import type { Logger } from '../observe/logger.ts';
@@ -108,6 +108,7 @@ function agentBody(
   const prompts = composePrompts(run.layers.values());
   const deferredResults = request.deferred_tool_results;
   if (deferredResults === null) checkUserPrompts(prompts.user);
+  slotLayer(run.layers, 'output');
   const history = historySlot(run.layers);
   const model = llmModel(run.layers);
   if (deferredResults !== null && history === null) {

@@ -63,7 +63,7 @@ function build(rule: Rule): Node {
     case 'datetime':
       return datetimeNode;
     case 'list':
-      return listNode(nodeOf(rule.item));
+      return listNode(nodeOf(rule.item), rule.sequence);
     case 'dict':
       return dictNode(nodeOf(rule.value));
     case 'model':
@@ -88,11 +88,9 @@ function build(rule: Rule): Node {
   }
 }
 
-function listNode(item: Node): Node {
+function listNode(item: Node, sequence: boolean): Node {
   return (input, state) => {
-    if (!Array.isArray(input)) {
-      return report(state, 'list_type', `Input should be a valid ${state.mode === 'json' ? 'array' : 'list'}`, input);
-    }
+    if (!Array.isArray(input)) return sequence ? noSequence(input, state) : noList(input, state);
     const output: unknown[] = [];
     let valid = true;
     for (let i = 0; i < input.length && !isFull(state); i++) {
@@ -104,6 +102,21 @@ function listNode(item: Node): Node {
     }
     return valid ? output : INVALID;
   };
+}
+
+function noList(input: unknown, state: State): typeof INVALID {
+  return report(state, 'list_type', `Input should be a valid ${state.mode === 'json' ? 'array' : 'list'}`, input);
+}
+
+/** `typing.Sequence`: a Python str is one, and is refused by name. */
+function noSequence(input: unknown, state: State): typeof INVALID {
+  if (state.mode === 'json') return noList(input, state);
+  if (typeof input !== 'string') {
+    const msg = 'Input should be an instance of Sequence';
+    return report(state, 'is_instance_of', msg, input, { class: 'Sequence' });
+  }
+  const msg = "'str' instances are not allowed as a Sequence value";
+  return report(state, 'sequence_str', msg, input, { type_name: 'str' });
 }
 
 function dictNode(node: Node): Node {

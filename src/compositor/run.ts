@@ -1,0 +1,166 @@
+// One entry of a plan (spec 02 §4–§6): layers enter first to last and exit last to first, whatever happens between.
+// What a single layer does is lifecycle.ts; checks before entry are prepare.ts.
+
+import type { ExitIntent, LayerSessionSnapshot, SessionSnapshot } from '../protocol/runs.ts';
+import { CompositionError, keyErrorText } from './errors.ts';
+import type { Layer } from './layer.ts';
+import { type ExitOptions, enterSlot, exitSlot, type Slot } from './lifecycle.ts';
+import type { RunPlan } from './plan.ts';
+import { checkEnterable, prepareSlots } from './prepare.ts';
+
+/** Milliseconds that each exit hook and each scope gets by default. The reference has no bound (spec 02 §14.14). */
+export const DEFAULT_EXIT_TIMEOUT_MS = 10_000;
+
+/** Options of a run. */
+export interface RunOptions {
+  /** Milliseconds that each exit hook and each scope gets. Default 10,000. */
+  readonly exitTimeoutMs?: number;
+  /** Told of every exit error that the run does not report because another one came first. */
+  readonly onSuppressedError?: (layerName: string, error: unknown) => void;
+}
+
+/** A run of a plan. Build it with `prepareRun`. */
+export interface CompositorRun<L extends Layer = Layer> {
+  /** Layers by name, in graph order. Bound, whether entered or not. */
+  readonly layers: ReadonlyMap<string, L>;
+  /** @throws CompositionError when no layer has the name. */
+  get(name: string): L;
+  /**
+   * Enters first to last. When one fails, those before it are exited in reverse (resumed ones with suspend, created
+   * ones with delete) and the failure is thrown; errors of that rollback are suppressed.
+   */
+  enter(signal: AbortSignal): Promise<void>;
+  /** Gives every layer the intent of the plan's exit policy. Until then it is `delete`. */
+  applyExitPolicy(): void;
+  /** @throws CompositionError unless the layer is there and active. */
+  setExitIntent(name: string, intent: ExitIntent): void;
+  /**
+   * Exits last to first; every layer exits, whatever the others do, out of reach of the run's abort.
+   * Throws the first error met; with `bodyFailed` none, because the caller reports the body's error (spec 02 §14.4).
+   */
+  exit(options?: { readonly bodyFailed?: boolean }): Promise<void>;
+  /** The states, in graph order (spec 02 §6). @throws CompositionError while a layer is active. */
+  snapshot(): SessionSnapshot;
+}
+
+/**
+ * Validates all configs, then the snapshot, then builds and binds the layers: nothing has happened outside when it throws.
+ * @throws CompositionError with the texts of spec 02 §3; or what a factory throws.
+ */
+export function prepareRun<L extends Layer>(
+  plan: RunPlan<L>,
+  snapshot: SessionSnapshot | null,
+  options: RunOptions = {},
+): CompositorRun<L> {
+  return new LayerRun(plan, prepareSlots(plan, snapshot), options);
+}
+
+/** Enters, applies the exit policy, runs the body, exits. The body's error wins over errors of exit hooks (spec 02 §14.4). */
+export async function withinRun<L extends Layer, T>(
+  run: CompositorRun<L>,
+  signal: AbortSignal,
+  body: () => Promise<T>,
+): Promise<T> {
+  await run.enter(signal);
+  run.applyExitPolicy();
+  let result: T;
+  try {
+    result = await body();
+  } catch (error) {
+    await run.exit({ bodyFailed: true });
+    throw error;
+  }
+  await run.exit();
+  return result;
+}
+
+class LayerRun<L extends Layer> implements CompositorRun<L> {
+  readonly layers: ReadonlyMap<string, L>;
+  readonly #plan: RunPlan<L>;
+  readonly #slots: readonly Slot<L>[];
+  readonly #timeoutMs: number;
+  readonly #suppress: (layerName: string, error: unknown) => void;
+
+  constructor(plan: RunPlan<L>, slots: readonly Slot<L>[], options: RunOptions) {
+    this.layers = new Map(slots.map(({ name, layer }) => [name, layer]));
+    this.#plan = plan;
+    this.#slots = slots;
+    this.#timeoutMs = options.exitTimeoutMs ?? DEFAULT_EXIT_TIMEOUT_MS;
+    this.#suppress = options.onSuppressedError ?? (() => {});
+  }
+
+  get(name: string): L {
+    const layer = this.layers.get(name);
+    if (layer === undefined) throw new CompositionError(undefinedLayerText(name));
+    return layer;
+  }
+
+  async enter(signal: AbortSignal): Promise<void> {
+    for (const { name, state } of this.#slots) checkEnterable(name, state);
+    const options: ExitOptions = { timeoutMs: this.#timeoutMs, onError: this.#suppress };
+    for (const slot of this.#slots) {
+      try {
+        await enterSlot(slot, signal, options);
+      } catch (error) {
+        for (const entered of this.#slots) if (entered.resumed) entered.intent = 'suspend';
+        await this.#exitActive(options);
+        throw error;
+      }
+    }
+  }
+
+  applyExitPolicy(): void {
+    for (const { name, exitIntent } of this.#plan.layers) this.setExitIntent(name, exitIntent);
+  }
+
+  setExitIntent(name: string, intent: ExitIntent): void {
+    const slot = this.#slots.find((candidate) => candidate.name === name);
+    if (slot === undefined) throw new CompositionError(undefinedLayerText(name));
+    if (slot.state !== 'active') {
+      throw new CompositionError('Layer exit intent can only be changed while the run slot is active.');
+    }
+    slot.intent = intent;
+  }
+
+  async exit({ bodyFailed = false }: { readonly bodyFailed?: boolean } = {}): Promise<void> {
+    let first: { readonly error: unknown } | null = null;
+    await this.#exitActive({
+      timeoutMs: this.#timeoutMs,
+      onError: (name, error) => {
+        if (bodyFailed || first !== null) this.#suppress(name, error);
+        else first = { error };
+      },
+    });
+    rethrow(first);
+  }
+
+  snapshot(): SessionSnapshot {
+    const active = this.#slots.filter(({ state }) => state === 'active').map(({ name }) => name);
+    if (active.length > 0) {
+      throw new CompositionError(`Cannot snapshot active compositor run layers: ${active.join(', ')}.`);
+    }
+    const layers = this.#slots.map(
+      ({ name, state, layer }): LayerSessionSnapshot => ({
+        name,
+        lifecycle_state: state,
+        runtime_state: layer.state,
+      }),
+    );
+    return { schema_version: 1, layers };
+  }
+
+  async #exitActive(options: ExitOptions): Promise<void> {
+    for (const slot of this.#slots.toReversed()) {
+      if (slot.state === 'active') await exitSlot(slot, options);
+    }
+  }
+}
+
+/** A function of its own, because the compiler does not see that a callback has assigned. */
+function rethrow(first: { readonly error: unknown } | null): void {
+  if (first !== null) throw first.error;
+}
+
+function undefinedLayerText(name: string): string {
+  return keyErrorText(`Layer '${name}' is not defined in this compositor run.`);
+}

@@ -1,0 +1,30 @@
+// The layer types of this server. A new layer is a file in this room and a line here.
+
+import type { messageSchemas } from '../protocol/messages.ts';
+import { executionContextLayer } from './execution-context.ts';
+import { historyLayer } from './history.ts';
+import { type CreatePluginModel, pluginLlmLayer } from './plugin-llm.ts';
+import { promptLayer } from './prompt.ts';
+import { scriptedLlmLayer } from './scripted-llm.ts';
+import type { AgentLayerType } from './types.ts';
+
+/** What the layers' factories take from the outside. */
+export interface LayerDependencies {
+  /** The message schemas with the process's clock. */
+  readonly messages: ReturnType<typeof messageSchemas>;
+  /** Builds the model of a `dify.plugin.llm` layer; called once per run. */
+  readonly createPluginModel: CreatePluginModel;
+  /** Registers `test.scripted_llm`. */
+  readonly scriptedModel: boolean;
+}
+
+/** All types, in the order in which their shape rules are checked: output, history, ask_human (spec 02 §2.2), then the rest. */
+export function createLayerTypes(deps: LayerDependencies): readonly AgentLayerType[] {
+  return [
+    historyLayer(deps.messages),
+    promptLayer,
+    executionContextLayer,
+    pluginLlmLayer(deps.createPluginModel),
+    ...(deps.scriptedModel ? [scriptedLlmLayer] : []),
+  ];
+}
