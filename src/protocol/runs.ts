@@ -18,7 +18,7 @@ import {
 } from './dialect.ts';
 
 /** What a layer does when the run exits. */
-export const exitIntent = enumeration('suspend', 'delete');
+export const exitIntent = enumeration('delete', 'suspend');
 export type ExitIntent = Out<typeof exitIntent>;
 
 const runLayerSpec = model('RunLayerSpec', {

@@ -1,0 +1,21 @@
+// One page of events as text (spec 01 §2): stored payloads are joined, not parsed.
+
+import type { Logger } from '../observe/logger.ts';
+import { storedEventReader } from '../protocol/stored-event.ts';
+import type { StoredEvent } from '../runs/ports.ts';
+
+/**
+ * The body of `GET /runs/{id}/events`. `after` is the cursor as the caller wrote it: an empty page gives it back.
+ * Unreadable events are skipped and logged, the cursor moves past them.
+ */
+export function eventPage(runId: string, after: string, events: readonly StoredEvent[], logger: Logger): string {
+  const reader = storedEventReader(runId);
+  const texts: string[] = [];
+  for (const event of events) {
+    const text = reader.read(event);
+    if (text === null) logger.warn('unreadable event skipped', { run_id: runId, event_id: event.id });
+    else texts.push(text.json);
+  }
+  const cursor = JSON.stringify(events.at(-1)?.id ?? after);
+  return `{"run_id":${JSON.stringify(runId)},"events":[${texts.join(',')}],"next_cursor":${cursor}}`;
+}

@@ -1,0 +1,118 @@
+// One SSE response body: pulls from an EventSubscription when the socket wants more, so a slow client holds one batch.
+// Heartbeats and the end at shutdown come from event-streams.ts; what a frame looks like from frames.ts.
+
+import { errorText } from '../base/errors.ts';
+import type { Logger } from '../observe/logger.ts';
+import { type StoredEventReader, storedEventReader } from '../protocol/stored-event.ts';
+import type { EventSubscription, StoredEvent } from '../runs/ports.ts';
+import { type FrameCache, joinChunks, KEEPALIVE } from './frames.ts';
+
+/** What a stream needs from its registry. */
+export interface StreamHost {
+  readonly frames: FrameCache;
+  readonly logger: Logger;
+  /** The registry's time, in heartbeat ticks. */
+  tick(): number;
+  /** The stream is over, for whatever reason. Called once. */
+  ended(stream: EventStream): void;
+}
+
+/** The underlying source of one response body. */
+export class EventStream {
+  readonly runId: string;
+  /** Tick of the last bytes. */
+  lastTick: number;
+  readonly #subscription: EventSubscription;
+  readonly #host: StreamHost;
+  readonly #reader: StoredEventReader;
+  #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
+  #greeted = false;
+  #over = false;
+
+  constructor(runId: string, subscription: EventSubscription, host: StreamHost) {
+    this.runId = runId;
+    this.#subscription = subscription;
+    this.#host = host;
+    this.#reader = storedEventReader(runId);
+    this.lastTick = host.tick();
+  }
+
+  start(controller: ReadableStreamDefaultController<Uint8Array>): void {
+    this.#controller = controller;
+  }
+
+  /** The client takes more: the next batch as one chunk. The first pull sends a comment, so that headers travel at once. */
+  pull(): Promise<void> | undefined {
+    if (!this.#greeted) {
+      this.#greeted = true;
+      this.#enqueue(KEEPALIVE);
+      return undefined;
+    }
+    return this.#advance();
+  }
+
+  /** The client hung up. */
+  cancel(): void {
+    this.#finish();
+  }
+
+  /** Sends a comment if the client waits for bytes; a stuck client is left alone. */
+  beat(): void {
+    if (!this.#over && this.#greeted && (this.#controller?.desiredSize ?? -1) >= 0) this.#enqueue(KEEPALIVE);
+  }
+
+  /** Ends the response without a terminal event; the client will reconnect. */
+  end(): void {
+    if (this.#over) return;
+    this.#finish();
+    this.#controller?.close();
+  }
+
+  async #advance(): Promise<void> {
+    try {
+      for (;;) {
+        const events = await this.#subscription.next();
+        if (this.#over) return;
+        if (events === null) return this.end();
+        if (this.#deliver(events)) return;
+      }
+    } catch (error) {
+      if (this.#over) return;
+      this.#host.logger.warn('event stream broken', { run_id: this.runId, error: errorText(error) });
+      this.#finish();
+      this.#controller?.error(error); // cuts the response, so the client reconnects from its last event
+    }
+  }
+
+  /** Sends a batch. False: it held nothing that can be sent. */
+  #deliver(events: readonly StoredEvent[]): boolean {
+    const chunks: Uint8Array[] = [];
+    for (const event of events) {
+      const frame = this.#host.frames.frame(this.#reader, event);
+      if (frame === null) {
+        this.#host.logger.warn('unreadable event skipped', { run_id: this.runId, event_id: event.id });
+        continue;
+      }
+      chunks.push(frame.bytes);
+      if (!frame.terminal) continue;
+      this.#enqueue(joinChunks(chunks));
+      this.end();
+      return true;
+    }
+    if (chunks.length === 0) return false;
+    this.#enqueue(joinChunks(chunks));
+    return true;
+  }
+
+  #enqueue(chunk: Uint8Array): void {
+    this.lastTick = this.#host.tick();
+    this.#controller?.enqueue(chunk);
+  }
+
+  #finish(): void {
+    if (this.#over) return;
+    this.#over = true;
+    this.#subscription.close();
+    this.#host.ended(this);
+  }
+}

@@ -1,0 +1,90 @@
+// All open SSE streams of a server: one heartbeat timer for all of them, and their orderly end at shutdown.
+
+import type { Logger } from '../observe/logger.ts';
+import type { EventSubscription, RunReader } from '../runs/ports.ts';
+import { EventStream, type StreamHost } from './event-stream.ts';
+import { createFrameCache } from './frames.ts';
+
+/** Silence after which a comment is sent (spec 01 §10.1: 10–15 s; clients of the August vintage read for 30 s). */
+export const HEARTBEAT_MS = 15_000;
+/** A stream's silence is measured in ticks; this many make the heartbeat interval. */
+const TICKS_PER_HEARTBEAT = 3;
+/** At shutdown streams get this long to deliver what is stored. */
+export const DRAIN_MS = 5_000;
+
+export interface EventStreamsOptions {
+  readonly runs: Pick<RunReader, 'getRecord'>;
+  readonly logger: Logger;
+  readonly heartbeatMs: number;
+  readonly drainMs: number;
+}
+
+export interface EventStreams {
+  /** A response body with the events of a subscription; owns the subscription from now on. */
+  open(runId: string, subscription: EventSubscription): ReadableStream<Uint8Array>;
+  /** Streams not yet ended. */
+  readonly size: number;
+  /**
+   * Waits (bounded) until the streams of finished runs have delivered their terminal event, ends the others. Streams
+   * that open meanwhile are treated alike.
+   */
+  drain(): Promise<void>;
+}
+
+/** An empty registry. Its timer runs only while there are streams. */
+export function createEventStreams({ runs, logger, heartbeatMs, drainMs }: EventStreamsOptions): EventStreams {
+  const streams = new Set<EventStream>();
+  let tick = 0;
+  let timer: ReturnType<typeof setInterval> | undefined;
+  let draining = false;
+  let onEmpty: (() => void) | undefined;
+
+  const host: StreamHost = {
+    frames: createFrameCache(),
+    logger,
+    tick: () => tick,
+    ended(stream) {
+      streams.delete(stream);
+      if (streams.size > 0) return;
+      clearInterval(timer);
+      timer = undefined;
+      onEmpty?.();
+    },
+  };
+
+  function beat(): void {
+    tick++;
+    for (const stream of streams) if (tick - stream.lastTick >= TICKS_PER_HEARTBEAT) stream.beat();
+  }
+
+  /** A run that is still running here or elsewhere will not end before we do: its stream has nothing to wait for. */
+  async function endIfRunning(stream: EventStream): Promise<void> {
+    const record = await runs.getRecord(stream.runId).catch(() => null);
+    if (record === null || record.status === 'running') stream.end();
+  }
+
+  return {
+    open(runId, subscription) {
+      const stream = new EventStream(runId, subscription, host);
+      streams.add(stream);
+      timer ??= setInterval(beat, heartbeatMs / TICKS_PER_HEARTBEAT);
+      if (draining) void endIfRunning(stream);
+      return new ReadableStream(stream, { highWaterMark: 0 });
+    },
+    get size() {
+      return streams.size;
+    },
+    async drain() {
+      draining = true;
+      for (const stream of streams) void endIfRunning(stream);
+      if (streams.size === 0) return;
+      const { promise, resolve } = Promise.withResolvers<void>();
+      const deadline = setTimeout(resolve, drainMs);
+      onEmpty = resolve;
+      await promise;
+      clearTimeout(deadline);
+      onEmpty = undefined;
+      for (const stream of streams) stream.end();
+    },
+  };
+}

@@ -1,0 +1,49 @@
+// The OpenAPI 3.1.0 document, made of what the routes say about themselves. Title and version are the reference's
+// (spec 01 §1): generated clients compare them.
+
+import { type DocumentDecoration, Elysia } from 'elysia';
+import { ruleOf } from '../../protocol/dialect.ts';
+import { exitIntent, lifecycleState } from '../../protocol/runs.ts';
+import { createComponentBuilder } from './components.ts';
+
+/** A route with Elysia's `detail`. */
+export interface DescribedRoute {
+  readonly method: string;
+  readonly path: string;
+  readonly detail: { readonly operationId?: string; readonly hide?: boolean } | undefined;
+}
+
+const TITLE = 'Dify Agent Run Server';
+const VERSION = '0.1.0';
+
+/** Where the generator is asked for its answer; nobody else ever sees this path. */
+const SPEC_URL = 'http://localhost/json';
+
+/**
+ * The document as compact JSON. Routes that are hidden or say nothing are left out.
+ * `@elysiajs/swagger` puts it together (it is loaded for that, once); the schemas are ours, as `$ref`s to components.
+ */
+export async function openApiDocument(routes: readonly DescribedRoute[]): Promise<string> {
+  const { swagger } = await import('@elysiajs/swagger');
+  const builder = createComponentBuilder(
+    new Map([
+      [ruleOf(exitIntent), 'ExitIntent'],
+      [ruleOf(lifecycleState), 'LifecycleState'],
+    ]),
+  );
+  const described = routes
+    .filter(({ detail }) => detail?.operationId !== undefined && detail.hide !== true)
+    .map(({ method, path, detail }) => ({ method, path, detail: builder.rewrite(detail) as DocumentDecoration })); // OpenAPI's schemas now
+  const documentation = {
+    openapi: '3.1.0',
+    // The generator has a description of its own, which the reference's document does not have.
+    info: { title: TITLE, version: VERSION, description: undefined },
+    components: { schemas: builder.components() },
+  } as unknown as NonNullable<Parameters<typeof swagger>[0]>['documentation']; // typed for OpenAPI 3.0; it passes everything through
+  const describing = new Elysia().use(
+    swagger({ path: '/page', specPath: '/json', excludeStaticFile: false, ...(documentation && { documentation }) }),
+  );
+  for (const { method, path, detail } of described) describing.route(method, path, () => '', { detail });
+  const answer = await describing.handle(new Request(SPEC_URL));
+  return JSON.stringify(await answer.json());
+}

@@ -1,0 +1,55 @@
+// The doors of the HTTP room: what it is given and what it gives. Nothing here knows Elysia, Bun or a store.
+// app.ts builds a ServerDeps and hands it to createServer (server.ts).
+
+import type { Clock } from '../base/clock.ts';
+import type { Settings } from '../config/settings.ts';
+import type { Logger } from '../observe/logger.ts';
+import type { CreateRunRequest, RunRecord } from '../protocol/runs.ts';
+import type { RunReader } from '../runs/ports.ts';
+
+/** Where `POST /runs` goes; the scheduler implements it. */
+export interface RunSubmitter {
+  /**
+   * Accepts a run: its record is durable when the promise resolves.
+   * Throws SchedulerStoppingError (503 with its text) and StoreUnavailableError (503 `store unavailable`).
+   */
+  submit(request: CreateRunRequest): Promise<RunRecord>;
+}
+
+/** Everything the server needs. */
+export interface ServerDeps {
+  readonly settings: Pick<Settings, 'host' | 'port' | 'maxRequestBytes' | 'wireVintage'>;
+  readonly runs: RunReader;
+  readonly submitter: RunSubmitter;
+  /** What keeps the process from taking runs, one line each; empty: ready. Asked at every `GET /readyz`. */
+  readonly readiness: () => Promise<readonly string[]>;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** The program's version, for the log; OpenAPI prints the reference's. */
+  readonly version: string;
+  /** Other timings than the usual ones; for tests. */
+  readonly timings?: Partial<ServerTimings>;
+}
+
+/** Durations in milliseconds; defaults are constants beside what they govern. */
+export interface ServerTimings {
+  /** Silence after which a stream sends a comment. */
+  readonly heartbeatMs: number;
+  /** How long a request body may take. */
+  readonly bodyTimeoutMs: number;
+  /** How long `stop` waits for streams to deliver their terminal event. */
+  readonly drainMs: number;
+}
+
+/** A server that is listening or can be. */
+export interface HttpServer {
+  /** Listens. Rejects with a CodedError `port_in_use` that names DIFY_AGENT_PORT. Port 0: the system chooses. */
+  start(): Promise<{ readonly url: string; readonly port: number }>;
+  /** From now on `/readyz` answers 503; everything else goes on. Call it when the signal arrives. */
+  beginShutdown(): void;
+  /**
+   * To be called when every run of this process has its terminal event. Waits (bounded) until the streams have
+   * delivered what is stored, ends the idle ones, answers the requests under way, then closes. Never rejects.
+   */
+  stop(): Promise<void>;
+}

@@ -1,0 +1,118 @@
+// The run routes in the OpenAPI document: ids, summaries, tags, parameters and component names are the reference's.
+
+import { int, list, model, nullable, optional, required, str } from '../../protocol/dialect.ts';
+import {
+  cancelRunRequest,
+  cancelRunResponse,
+  createRunRequest,
+  createRunResponse,
+  runStatusResponse,
+} from '../../protocol/runs.ts';
+import { runEventSchema } from '../openapi/events.ts';
+import { commonAnswers, describe, type Parameter, type ResponseDescription } from '../openapi/operation.ts';
+import { LIMIT } from '../run-query.ts';
+
+const tags = ['runs'];
+
+/** The five operations, by the reference's function names. */
+export function runOperations() {
+  const { error, invalid, unavailable } = commonAnswers();
+  const runEvent = runEventSchema();
+  const runId: Parameter = { name: 'run_id', in: 'path', required: true, schema: str() };
+  const unknownRun = error('The run is unknown or expired');
+  const bodyAnswers: Readonly<Record<number, ResponseDescription>> = {
+    400: error('The body cannot be read'),
+    413: error('The body is over the limit'),
+    422: invalid,
+  };
+  const eventsPage = model(
+    'RunEventsResponse',
+    {
+      run_id: required(str()),
+      events: required(list(runEvent)),
+      next_cursor: optional(nullable(str()), null),
+    },
+    { description: 'A page of events; `next_cursor` is where the next one starts.' },
+  );
+
+  return {
+    createRun: describe({
+      operationId: 'create_run_runs_post',
+      summary: 'Create Run',
+      tags,
+      body: createRunRequest,
+      responses: {
+        202: { description: 'The run is accepted and starts in the background', schema: createRunResponse },
+        ...bodyAnswers,
+        503: unavailable,
+      },
+    }),
+    getRunStatus: describe({
+      operationId: 'get_run_status_runs__run_id__get',
+      summary: 'Get Run Status',
+      tags,
+      parameters: [runId],
+      responses: {
+        200: { description: 'The run', schema: runStatusResponse },
+        404: unknownRun,
+        422: invalid,
+        503: unavailable,
+      },
+    }),
+    cancelRun: describe({
+      operationId: 'cancel_run_runs__run_id__cancel_post',
+      summary: 'Cancel Run',
+      tags,
+      parameters: [runId],
+      body: cancelRunRequest,
+      responses: {
+        200: { description: 'The run will be cancelled', schema: cancelRunResponse },
+        ...bodyAnswers,
+        501: error('Not implemented'),
+      },
+    }),
+    getRunEvents: describe({
+      operationId: 'get_run_events_runs__run_id__events_get',
+      summary: 'Get Run Events',
+      tags,
+      parameters: [
+        runId,
+        { name: 'after', in: 'query', required: false, schema: withDefault(str(), '0-0') },
+        {
+          name: 'limit',
+          in: 'query',
+          required: false,
+          schema: withDefault(int({ ge: LIMIT.ge, le: LIMIT.le }), LIMIT.defaultValue),
+        },
+      ],
+      responses: {
+        200: { description: 'Events after the cursor, oldest first', schema: eventsPage },
+        404: unknownRun,
+        422: invalid,
+        503: unavailable,
+      },
+    }),
+    streamRunEvents: describe({
+      operationId: 'stream_run_events_runs__run_id__events_sse_get',
+      summary: 'Stream Run Events',
+      tags,
+      description:
+        'Server-sent events: stored ones after the cursor, then live ones. `id` is the cursor, `event` the type, `data` one RunEvent. Ends after the terminal event.',
+      parameters: [
+        runId,
+        { name: 'after', in: 'query', required: false, schema: nullable(str()) },
+        { name: 'Last-Event-ID', in: 'header', required: false, schema: nullable(str()) },
+      ],
+      responses: {
+        200: { description: 'The stream', schema: str(), mediaType: 'text/event-stream' },
+        404: unknownRun,
+        422: invalid,
+        503: unavailable,
+      },
+    }),
+  };
+}
+
+function withDefault<S extends object>(schema: S, value: string | number): S {
+  return { ...schema, default: value };
+}

@@ -1,0 +1,103 @@
+// The run API: create, status, events, stream, cancel (spec 01 §1–§3). Handlers read their input, ask the ports and
+// name the answer; how a route looks in the OpenAPI document is in runs-operations.ts.
+
+import { Elysia } from 'elysia';
+import type { Logger } from '../../observe/logger.ts';
+import { cancelRunRequest, createRunRequest, type RunRecord } from '../../protocol/runs.ts';
+import type { RunReader } from '../../runs/ports.ts';
+import type { BodyLimits } from '../body.ts';
+import { HttpError, runNotFound } from '../errors.ts';
+import { eventPage } from '../event-page.ts';
+import type { EventStreams } from '../event-streams.ts';
+import { bodyReader } from '../input.ts';
+import type { RunSubmitter } from '../ports.ts';
+import { jsonResponse } from '../responses.ts';
+import { readPageQuery, readStreamCursor } from '../run-query.ts';
+import { queryOf, runIdOf } from '../target.ts';
+import { runOperations } from './runs-operations.ts';
+
+/** What the run routes need. */
+export interface RunRoutesDeps {
+  readonly runs: RunReader;
+  readonly submitter: RunSubmitter;
+  readonly streams: EventStreams;
+  readonly limits: BodyLimits;
+  readonly logger: Logger;
+  /** Lifts the idle time-out of a request's connection. */
+  readonly keepOpen: (request: Request) => void;
+}
+
+/** `x-accel-buffering: no` keeps nginx from collecting the stream (spec 01 §10.1). */
+const STREAM_HEADERS = {
+  'content-type': 'text/event-stream; charset=utf-8',
+  'cache-control': 'no-cache',
+  'x-accel-buffering': 'no',
+};
+
+/** The plugin with the five run routes. */
+export function runRoutes({ runs, submitter, streams, limits, logger, keepOpen }: RunRoutesDeps) {
+  const readCreate = bodyReader(createRunRequest, limits);
+  const readCancel = bodyReader(cancelRunRequest, limits);
+  const operations = runOperations();
+
+  return new Elysia({ name: 'runs' })
+    .post(
+      '/runs',
+      async ({ request }) => {
+        const record = await submitter.submit(await readCreate(request));
+        return jsonResponse(202, `{"run_id":"${record.run_id}","status":"running"}`);
+      },
+      { parse: 'none', detail: operations.createRun },
+    )
+    .get(
+      '/runs/:run_id',
+      async ({ path }) => {
+        const record = await runs.getRecord(knownId(path));
+        if (record === null) throw runNotFound();
+        return jsonResponse(200, printRecord(record));
+      },
+      { parse: 'none', detail: operations.getRunStatus },
+    )
+    .post(
+      '/runs/:run_id/cancel',
+      async ({ request }) => {
+        await readCancel(request);
+        throw new HttpError(501, 'run cancellation is not implemented');
+      },
+      { parse: 'none', detail: operations.cancelRun },
+    )
+    .get(
+      '/runs/:run_id/events',
+      async ({ request, path }) => {
+        const { after, afterText, limit } = readPageQuery(queryOf(request.url));
+        const runId = knownId(path);
+        if ((await runs.getRecord(runId)) === null) throw runNotFound();
+        const events = await runs.readEvents(runId, after, limit);
+        return jsonResponse(200, eventPage(runId, afterText, events, logger));
+      },
+      { parse: 'none', detail: operations.getRunEvents },
+    )
+    .get(
+      '/runs/:run_id/events/sse',
+      async ({ request, path }) => {
+        const after = readStreamCursor(queryOf(request.url), request.headers);
+        const runId = knownId(path);
+        const subscription = await runs.subscribe(runId, after);
+        if (subscription === null) throw runNotFound();
+        keepOpen(request);
+        return new Response(streams.open(runId, subscription), { headers: STREAM_HEADERS });
+      },
+      { parse: 'none', detail: operations.streamRunEvents },
+    );
+}
+
+function knownId(path: string): string {
+  const runId = runIdOf(path);
+  if (runId === null) throw runNotFound();
+  return runId;
+}
+
+/** Keys in the wire's order, nothing else, whatever the store kept (spec 01 §1.5). */
+function printRecord({ run_id, status, created_at, updated_at, error }: RunRecord): string {
+  return JSON.stringify({ run_id, status, created_at, updated_at, error });
+}

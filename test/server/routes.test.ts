@@ -1,0 +1,343 @@
+import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { readFileSync } from 'node:fs';
+import { SchedulerStoppingError, StoreUnavailableError } from '../../src/runs/errors.ts';
+import { ask, runStarted, startServer, type TestServer } from './support.ts';
+
+let server: TestServer;
+beforeAll(async () => {
+  server = await startServer();
+});
+afterAll(() => server.stop());
+
+interface Exchange {
+  readonly request: {
+    readonly method: string;
+    readonly path: string;
+    readonly headers: Record<string, string>;
+    readonly body?: string;
+  };
+  readonly response: { readonly status: number; readonly headers: Record<string, string>; readonly body: unknown };
+}
+
+const exchanges = (name: string) =>
+  (JSON.parse(readFileSync(`test/fixtures/reference/${name}.json`, 'utf8')) as { exchanges: Exchange[] }).exchanges;
+
+const JSON_TYPE = { 'content-type': 'application/json' };
+const UNKNOWN = '/runs/00000000-0000-4000-8000-000000000000';
+
+describe('recorded exchanges', () => {
+  const notHere = /^\/(workspaces|sandbox|agent-stub|healthz)/;
+  for (const { request, response } of exchanges('http_404_405')) {
+    if (notHere.test(request.path)) continue;
+    test(`${request.method} ${request.path} ${request.body ?? ''}`, async () => {
+      const init = { method: request.method, headers: request.headers };
+      const answer = await ask(server.url + request.path, { ...init, ...(request.body ? { body: request.body } : {}) });
+      expect(answer.status).toBe(response.status);
+      for (const name of ['content-type', 'allow']) {
+        expect(answer.headers.get(name)).toBe(response.headers[name] ?? null);
+      }
+      const location = response.headers.location?.replace('http://127.0.0.1:18110', server.url) ?? null;
+      expect(answer.headers.get('location')).toBe(location);
+      if (request.path === '/openapi.json' || response.status === 200) return;
+      expect(answer.headers.get('content-length')).toBe(response.headers['content-length'] ?? null);
+      expect(answer.text).toBe(response.body === '' ? '' : JSON.stringify(response.body));
+    });
+  }
+});
+
+describe('POST /runs', () => {
+  const post = (body: string, headers: Record<string, string> = JSON_TYPE) =>
+    ask(`${server.url}/runs`, { method: 'POST', body, headers });
+  const full =
+    '{"composition":{"schema_version":1,"layers":[{"name":"prompt","type":"plain.prompt","deps":{},"metadata":{},"config":{"prefix":"Be brief.","user":"Name three rivers."}}]},"idempotency_key":null,"metadata":{},"session_snapshot":null,"deferred_tool_results":null,"on_exit":{"default":"suspend","layers":{}}}';
+
+  test.each([
+    ['what the Python client sends', full],
+    ['a blank prompt list', '{"composition":{"layers":[{"name":"p","type":"plain.prompt","config":{"user":[]}}]}}'],
+    ['an unknown on_exit layer', '{"composition":{"layers":[]},"on_exit":{"layers":{"nobody":"delete"}}}'],
+    [
+      'a closed snapshot',
+      '{"composition":{"layers":[]},"session_snapshot":{"schema_version":1,"layers":[{"name":"p","lifecycle_state":"closed","runtime_state":{}}]}}',
+    ],
+  ])('accepts %s', async (_name, body) => {
+    const answer = await post(body);
+    expect(answer.status).toBe(202);
+    expect(answer.text).toMatch(/^\{"run_id":"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}","status":"running"\}$/);
+    expect(answer.headers.get('content-type')).toBe('application/json');
+    expect(answer.headers.get('content-length')).toBe(String(answer.text.length));
+  });
+
+  test('hands the validated request with its defaults to the submitter', async () => {
+    await post('{"composition":{"layers":[{"name":"a","type":"b"}],"schema_version":"7"}}');
+    expect(server.submitted.at(-1)).toMatchObject({
+      composition: { schema_version: 7, layers: [{ name: 'a', type: 'b', deps: {}, metadata: {}, config: null }] },
+      metadata: {},
+      session_snapshot: null,
+      on_exit: { default: 'suspend', layers: {} },
+    });
+  });
+
+  const body = (type: string, msg: string, input: string) =>
+    `{"detail":[{"type":"${type}","loc":["body"],"msg":"${msg}","input":${input}}]}`;
+  const missing = body('missing', 'Field required', 'null');
+  const notAnObject = (input: string) =>
+    body('model_attributes_type', 'Input should be a valid dictionary or object to extract fields from', input);
+
+  test.each([
+    ['an empty body', '', JSON_TYPE, 422, missing],
+    ['null', 'null', JSON_TYPE, 422, missing],
+    ['an array', '[1]', JSON_TYPE, 422, notAnObject('[1]')],
+    ['no JSON media type', '{"a":1}', { 'content-type': 'text/plain' }, 422, notAnObject('"{\\"a\\":1}"')],
+    ['an empty media type', '{}', { 'content-type': '' }, 422, notAnObject('"{}"')],
+    ['a near miss', '{}', { 'content-type': 'application/jsonp' }, 422, notAnObject('"{}"')],
+    ['a suffix elsewhere', '{}', { 'content-type': 'text/x+json' }, 422, notAnObject('"{}"')],
+    [
+      'malformed JSON, at the offset in code points',
+      '{"😀":}',
+      JSON_TYPE,
+      422,
+      '{"detail":[{"type":"json_invalid","loc":["body",5],"msg":"JSON decode error","input":{},"ctx":{"error":"Expecting value"}}]}',
+    ],
+    [
+      'nested a hundred thousand levels',
+      '['.repeat(100_000),
+      JSON_TYPE,
+      400,
+      '{"detail":"There was an error parsing the body"}',
+    ],
+    [
+      'a wrong type and an unknown key',
+      '{"composition":{"layers":[{"name":"prompt"}]},"user_prompt":"hé"}',
+      JSON_TYPE,
+      422,
+      '{"detail":[{"type":"missing","loc":["body","composition","layers",0,"type"],"msg":"Field required","input":{"name":"prompt"}},{"type":"extra_forbidden","loc":["body","user_prompt"],"msg":"Extra inputs are not permitted","input":"hé"}]}',
+    ],
+  ])('refuses %s', async (_name, text, headers, status, expected) => {
+    const answer = await post(text, headers);
+    expect([answer.status, answer.text]).toEqual([status, expected]);
+    expect(answer.headers.get('content-type')).toBe('application/json');
+  });
+
+  test('refuses free-form JSON that is nested too deep to be validated, at its place', async () => {
+    const nested = (depth: number) =>
+      `{"composition":{"layers":[]},"metadata":{"x":${'['.repeat(depth)}${']'.repeat(depth)}}}`;
+    expect((await post(nested(200))).status).toBe(202);
+    const { status, text } = await post(nested(400));
+    expect([status, JSON.parse(text).detail[0].type]).toEqual([422, 'recursion_loop']);
+  });
+
+  test('refuses bytes that are not UTF-8', async () => {
+    const bytes = new Uint8Array([0x7b, 0xff, 0x7d]);
+    const answer = await ask(`${server.url}/runs`, { method: 'POST', body: bytes, headers: JSON_TYPE });
+    expect([answer.status, answer.text]).toEqual([400, '{"detail":"There was an error parsing the body"}']);
+  });
+
+  test.each(['application/json; charset=utf-8', 'Application/JSON', 'application/vnd.dify+json', 'application/json;x'])(
+    'takes %s for JSON',
+    async (type) => {
+      expect((await post(full, { 'content-type': type })).status).toBe(202);
+    },
+  );
+
+  test('accepts a byte order mark and blanks around the value', async () => {
+    expect((await post(`\ufeff ${full}\n`)).status).toBe(202);
+  });
+});
+
+describe('errors of the ports', () => {
+  async function withSubmit(error: Error, check: (url: string, log: TestServer['log']) => Promise<void>) {
+    const failing = await startServer({
+      submitter: { submit: () => Promise.reject(error) },
+    });
+    try {
+      await check(failing.url, failing.log);
+    } finally {
+      await failing.stop();
+    }
+  }
+  const create = (url: string) =>
+    ask(`${url}/runs`, { method: 'POST', headers: JSON_TYPE, body: '{"composition":{"layers":[]}}' });
+
+  test('stopping is 503 with the exact detail', async () => {
+    await withSubmit(new SchedulerStoppingError(), async (url) => {
+      const { status, text } = await create(url);
+      expect([status, text]).toEqual([503, '{"detail":"run scheduler is shutting down"}']);
+    });
+  });
+
+  test('a silent store is 503 store unavailable, and the cause is logged', async () => {
+    await withSubmit(new StoreUnavailableError(new Error('disk on fire')), async (url, log) => {
+      const { status, text } = await create(url);
+      expect([status, text]).toEqual([503, '{"detail":"store unavailable"}']);
+      expect(log.find((entry) => entry.level === 'warn')?.fields.cause).toBe('disk on fire');
+    });
+  });
+
+  test('anything else is 500 with 21 bytes of text, and is logged with the request id but without the body', async () => {
+    await withSubmit(new TypeError('a bug with sk-secret'), async (url, log) => {
+      const { status, text, headers } = await create(url);
+      expect([status, text, headers.get('content-type'), headers.get('content-length')]).toEqual([
+        500,
+        'Internal Server Error',
+        'text/plain; charset=utf-8',
+        '21',
+      ]);
+      const entry = log.find(({ level }) => level === 'error');
+      expect(entry?.fields.request_id).toBe(headers.get('x-request-id') ?? '');
+      expect(JSON.stringify(log)).not.toContain('composition');
+    });
+  });
+});
+
+describe('GET /runs/{id}', () => {
+  test('prints the record in the order of the wire', async () => {
+    const runId = await server.run();
+    const { status, text } = await ask(`${server.url}/runs/${runId}`);
+    expect(status).toBe(200);
+    expect(text).toBe(
+      `{"run_id":"${runId}","status":"running","created_at":"2026-06-02T08:15:30.204117Z","updated_at":"2026-06-02T08:15:30.204117Z","error":null}`,
+    );
+  });
+
+  test('any id is looked up, percent-decoded', async () => {
+    await server.run('a bé?x');
+    expect((await ask(`${server.url}/runs/a%20b%C3%A9%3Fx`)).status).toBe(200);
+    expect((await ask(`${server.url}/runs/${'x'.repeat(600)}`)).text).toBe('{"detail":"run not found"}');
+    expect((await ask(`${server.url}/runs/%zz%ff`)).text).toBe('{"detail":"run not found"}');
+  });
+});
+
+describe('GET /runs/{id}/events', () => {
+  test('pages by cursor; an empty page gives the cursor text back', async () => {
+    const runId = await server.run();
+    const empty = await ask(`${server.url}/runs/${runId}/events`);
+    expect(empty.text).toBe(`{"run_id":"${runId}","events":[],"next_cursor":"0-0"}`);
+    await server.store.append(runId, [runStarted(runId)]);
+    await server.say(runId, 'a', 'b', 'c');
+    const first = JSON.parse((await ask(`${server.url}/runs/${runId}/events?limit=2`)).text);
+    expect(first.events.map((event: { type: string }) => event.type)).toEqual(['run_started', 'pydantic_ai_event']);
+    expect(Object.keys(first.events[0])).toEqual(['id', 'run_id', 'created_at', 'type', 'data']);
+    expect(first.next_cursor).toBe(first.events[1].id);
+    const second = JSON.parse((await ask(`${server.url}/runs/${runId}/events?after=${first.next_cursor}`)).text);
+    expect(
+      second.events.map((event: { data: { delta: { content_delta: string } } }) => event.data.delta.content_delta),
+    ).toEqual(['b', 'c']);
+    const last = await ask(`${server.url}/runs/${runId}/events?after=%20${second.next_cursor}`);
+    expect(JSON.parse(last.text)).toEqual({ run_id: runId, events: [], next_cursor: ` ${second.next_cursor}` });
+  });
+
+  test('the last of repeated parameters counts, unknown ones are ignored, ints are lax', async () => {
+    const runId = await server.run();
+    await server.say(runId, 'a', 'b', 'c');
+    const count = async (query: string) =>
+      JSON.parse((await ask(`${server.url}/runs/${runId}/events?${query}`)).text).events.length;
+    expect(await count('limit=abc&limit=2&x=1')).toBe(2);
+    expect(await count('after=zzz&after=0')).toBe(3);
+    expect(await count('limit=1.0')).toBe(1);
+    expect(await count('limit=+2+')).toBe(2);
+  });
+
+  test('bad parameters are listed, even for an unknown run', async () => {
+    const { status, text } = await ask(`${server.url}${UNKNOWN}/events?after=abc&limit=501`);
+    expect(status).toBe(422);
+    expect(JSON.parse(text).detail).toEqual([
+      {
+        type: 'value_error',
+        loc: ['query', 'after'],
+        msg: 'Value error, invalid cursor: expected an event id such as 1780388130204-0',
+        input: 'abc',
+        ctx: { error: {} },
+      },
+      {
+        type: 'less_than_equal',
+        loc: ['query', 'limit'],
+        msg: 'Input should be less than or equal to 500',
+        input: '501',
+        ctx: { le: 500 },
+      },
+    ]);
+  });
+
+  test.each(['', 'abc', '$', '-', '+', '5-', '18446744073709551615-18446744073709551615', '99999999999999999999'])(
+    'the cursor %p is 422',
+    async (cursor) => {
+      const runId = await server.run();
+      const { status } = await ask(`${server.url}/runs/${runId}/events?after=${encodeURIComponent(cursor)}`);
+      expect(status).toBe(422);
+    },
+  );
+
+  test.each([
+    ['', 'int_parsing'],
+    ['abc', 'int_parsing'],
+    ['0', 'greater_than_equal'],
+    ['1.5', 'int_parsing'],
+  ])('limit=%p is %s', async (limit, type) => {
+    const { status, text } = await ask(`${server.url}${UNKNOWN}/events?limit=${limit}`);
+    expect(status).toBe(422);
+    expect(JSON.parse(text).detail[0]).toMatchObject({ type, loc: ['query', 'limit'], input: limit });
+  });
+
+  test('an unreadable event is skipped and logged, the cursor passes it', async () => {
+    const runId = await server.run();
+    await server.store.append(runId, ['{"type":"from_the_future","data":{}}']);
+    const page = JSON.parse((await ask(`${server.url}/runs/${runId}/events`)).text);
+    expect(page.events).toEqual([]);
+    expect(page.next_cursor).not.toBe('0-0');
+    expect(
+      server.log.some((entry) => entry.message === 'unreadable event skipped' && entry.fields.run_id === runId),
+    ).toBe(true);
+  });
+});
+
+describe('probes', () => {
+  test('healthz and readyz answer 200', async () => {
+    expect((await ask(`${server.url}/healthz`)).text).toBe('{"status":"ok"}');
+    expect((await ask(`${server.url}/readyz`)).text).toBe('{"status":"ready"}');
+    expect((await ask(`${server.url}/healthz`, { method: 'HEAD' })).status).toBe(200);
+  });
+
+  test('readyz lists problems, and says when it stops', async () => {
+    const troubled = await startServer({
+      readiness: async () => {
+        throw new Error('no store');
+      },
+    });
+    const failed = await ask(`${troubled.url}/readyz`);
+    expect([failed.status, JSON.parse(failed.text).problems]).toEqual([503, ['the readiness check failed: no store']]);
+    troubled.http.beginShutdown();
+    const stopping = await ask(`${troubled.url}/readyz`);
+    expect([stopping.status, JSON.parse(stopping.text).problems]).toEqual([503, ['the server is shutting down']]);
+    expect((await ask(`${troubled.url}/healthz`)).status).toBe(200);
+    await troubled.stop();
+  });
+});
+
+describe('every answer', () => {
+  test('carries a request id: the sane one it got, else a new one', async () => {
+    const id = async (given?: string) =>
+      (await ask(`${server.url}/nope`, given === undefined ? {} : { headers: { 'x-request-id': given } })).headers.get(
+        'x-request-id',
+      );
+    expect(await id('abc-123')).toBe('abc-123');
+    expect(await id('x'.repeat(128))).toBe('x'.repeat(128));
+    for (const bad of ['x'.repeat(129), 'a b', 'é', undefined]) {
+      expect(await id(bad)).toMatch(/^[0-9a-f-]{36}$/);
+    }
+    for (const path of ['/runs/', '/runs', '/healthz', '/docs', `${UNKNOWN}/events/sse`]) {
+      expect((await ask(server.url + path)).headers.get('x-request-id')).not.toBeNull();
+    }
+  });
+
+  test('is logged at debug with method, route, status and time, never with a body', async () => {
+    await ask(`${server.url}/runs`, {
+      method: 'POST',
+      headers: { ...JSON_TYPE, 'x-request-id': 'log-me' },
+      body: '{"secret":1}',
+    });
+    const entry = server.log.find(({ fields }) => fields.request_id === 'log-me');
+    expect(entry).toMatchObject({ level: 'debug', fields: { method: 'POST', route: '/runs', status: 422 } });
+    expect(entry?.fields.ms).toBeNumber();
+    expect(JSON.stringify(server.log)).not.toContain('secret');
+  });
+});
