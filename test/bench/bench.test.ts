@@ -1,0 +1,19 @@
+// The benches in small: they must keep working, whatever they measure. No figure is asserted here.
+
+import { expect, test } from 'bun:test';
+import { activeRuns, chunkCost, idleMemory, idleStreams, startUp, throughput } from './measures.ts';
+
+test('start, idle memory and throughput measure something', async () => {
+  expect(await startUp()).toBeGreaterThan(1);
+  expect(await idleMemory()).toBeGreaterThan(10);
+  const result = await throughput(10, 60);
+  expect(result).toMatchObject({ runs: 60, frames: 5 });
+  expect(result.perSecond).toBeGreaterThan(1);
+  expect(result.p95).toBeGreaterThanOrEqual(result.p50);
+}, 180_000);
+
+test('the cost of a chunk, of streams and of runs measure something', async () => {
+  expect((await chunkCost(20, 4)).runMs).toBeGreaterThan(0);
+  expect(Number.isFinite(await idleStreams(20))).toBe(true);
+  expect(Number.isFinite(await activeRuns(20))).toBe(true);
+}, 60_000);

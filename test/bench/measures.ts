@@ -1,0 +1,192 @@
+// The measurements of issue SLICE, one function each: start, idle memory, throughput, cost of a chunk, idle streams,
+// active runs. Each starts its own server and returns figures; run.ts repeats and prints them.
+
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { freePort } from '../faults/kill-loop.ts';
+import { FOREVER, plugin, scripted } from '../support/runs.ts';
+import {
+  DAEMON_KEY,
+  type ServerOptions,
+  startProcess,
+  type TestServer,
+  withFolder,
+  withServer,
+} from '../support/server.ts';
+import { until } from '../support/until.ts';
+import { startDaemonProcess } from './daemon-process.ts';
+import { type DriverResult, driveApart } from './driver.ts';
+import { Connection, getRequest, postRequest } from './http1.ts';
+
+/** A run with one chunk from the scripted model. */
+const ONE_CHUNK = JSON.stringify(scripted([[{ text: 'x' }]]));
+
+/** Milliseconds from spawning the binary to its first 200. */
+export async function startUp(): Promise<number> {
+  return withFolder(async (folder) => {
+    const port = await freePort();
+    const started = performance.now();
+    const running = await startProcess({ env: { ...onFile(folder), DIFY_AGENT_PORT: String(port) } });
+    try {
+      await until(
+        'the first 200',
+        async () => (await fetch(`http://127.0.0.1:${port}/healthz`, { proxy: false } as RequestInit)).status === 200,
+        { everyMs: 0 },
+      );
+      return performance.now() - started;
+    } finally {
+      await running.dispose();
+    }
+  });
+}
+
+/** Resident MB of a server that answered its first requests. */
+export async function idleMemory(): Promise<number> {
+  return withStore({}, async (server) => settledMegabytes(server.pid));
+}
+
+/** One-chunk runs, POST and SSE to the terminal event, on an SQLite file. */
+export async function throughput(concurrency: number, runs: number): Promise<DriverResult & { cpuMsPerRun: number }> {
+  return withStore({}, async (server) => {
+    const warmUp = Math.min(runs, 10 * concurrency);
+    const before = cpuMs(server.pid);
+    const result = await driveApart({ url: server.url, body: ONE_CHUNK, concurrency, runs, warmUp });
+    return { ...result, cpuMsPerRun: (cpuMs(server.pid) - before) / (runs + warmUp) };
+  });
+}
+
+/** What a run of `chunks` chunks costs beyond the fake daemon's own time, in µs per chunk. */
+export async function chunkCost(
+  chunks: number,
+  runs: number,
+): Promise<{ readonly perChunkMicros: number; readonly fakeMs: number; readonly runMs: number }> {
+  const warmUp = Math.ceil(runs / 4);
+  const daemon = await startDaemonProcess(chunks, 2 * (runs + warmUp));
+  try {
+    const direct = await driveApart({
+      url: daemon.url,
+      body: daemonRequest(),
+      direct: {
+        path: '/plugin/tenant-1/dispatch/llm/invoke',
+        headers: { 'X-Api-Key': DAEMON_KEY, 'X-Plugin-ID': 'langgenius/openai' },
+      },
+      concurrency: 1,
+      runs,
+      warmUp,
+    });
+    const through = await withStore({ DIFY_AGENT_PLUGIN_DAEMON_URL: daemon.url }, (server) =>
+      driveApart({ url: server.url, body: JSON.stringify(plugin()), concurrency: 1, runs, warmUp }),
+    );
+    if (through.frames !== chunks + 4) throw new Error(`${through.frames} frames for ${chunks} chunks`);
+    return {
+      perChunkMicros: ((through.p50 - direct.p50) * 1000) / chunks,
+      fakeMs: direct.p50,
+      runMs: through.p50,
+    };
+  } finally {
+    daemon.stop();
+  }
+}
+
+/** What `count` SSE streams on one silent run add to the resident memory, in MB. Twenty came and went before. */
+export async function idleStreams(count: number): Promise<number> {
+  return withStore({}, async (server) => {
+    const [runId = ''] = await startRuns(server, 1);
+    closeAll(await openStreams(server, runId, 20));
+    const before = await settledMegabytes(server.pid);
+    const connections = await openStreams(server, runId, count);
+    const after = await settledMegabytes(server.pid);
+    closeAll(connections);
+    return after - before;
+  });
+}
+
+async function openStreams(server: TestServer, runId: string, count: number): Promise<readonly Connection[]> {
+  const connections = Array.from({ length: count }, () => new Connection(server.url));
+  for (const batch of inBatches(connections, 50)) {
+    await Promise.all(batch.map((connection) => connection.open(getRequest(`/runs/${runId}/events/sse`))));
+  }
+  return connections;
+}
+
+function closeAll(connections: readonly Connection[]): void {
+  for (const connection of connections) connection.close();
+}
+
+/** What an active run (scripted, in the middle of a long delay) adds to the resident memory, in KB. */
+export async function activeRuns(count: number): Promise<number> {
+  return withStore({}, async (server) => {
+    await startRuns(server, 50);
+    const before = await settledMegabytes(server.pid);
+    await startRuns(server, count);
+    return ((await settledMegabytes(server.pid)) - before) * (1024 / count);
+  });
+}
+
+async function startRuns(server: TestServer, count: number): Promise<readonly string[]> {
+  const body = postRequest('/runs', JSON.stringify(scripted([[{ text: 'a' }, FOREVER]])));
+  const connection = new Connection(server.url);
+  const runIds: string[] = [];
+  for (let index = 0; index < count; index += 1) {
+    runIds.push(/"run_id":"([^"]+)"/.exec((await connection.send(body)).body)?.[1] ?? '');
+  }
+  for (const runId of runIds) {
+    await until('a run to be active', async () =>
+      (await connection.send(getRequest(`/runs/${runId}/events`))).body.includes('final_result'),
+    );
+  }
+  connection.close();
+  return runIds;
+}
+
+function* inBatches<T>(values: readonly T[], size: number): Generator<readonly T[]> {
+  for (let index = 0; index < values.length; index += size) yield values.slice(index, index + size);
+}
+
+function withStore<T>(env: ServerOptions['env'], use: (server: TestServer) => Promise<T>): Promise<T> {
+  return withFolder((folder) =>
+    withServer({ env: { ...onFile(folder), DIFY_AGENT_SHUTDOWN_GRACE_SECONDS: '0', ...env } }, use),
+  );
+}
+
+function onFile(folder: string): Record<string, string> {
+  return { DIFY_AGENT_STORE_URL: `sqlite:${join(folder, 'runs.db')}`, DIFY_AGENT_LOG_LEVEL: 'info' };
+}
+
+/** A model request as the server sends it. */
+function daemonRequest(): string {
+  const data = {
+    provider: 'openai',
+    model_type: 'llm',
+    model: 'gpt-4o-mini',
+    credentials: { openai_api_key: 'sk-golden' },
+    prompt_messages: [{ role: 'user', content: 'x', name: null }],
+    model_parameters: {},
+    tools: null,
+    stop: null,
+    stream: true,
+  };
+  return JSON.stringify({ data, user_id: 'user-1' });
+}
+
+/** Resident memory in MB once it stands still: five readings 100 ms apart within 0.2 MB, or the last after 5 s. */
+async function settledMegabytes(pid: number): Promise<number> {
+  const readings: number[] = [];
+  for (let left = 50; left > 0; left -= 1) {
+    readings.push(megabytes(pid));
+    const last = readings.slice(-5);
+    if (last.length === 5 && Math.max(...last) - Math.min(...last) < 0.2) break;
+    await Bun.sleep(100);
+  }
+  return readings.at(-1) ?? Number.NaN;
+}
+
+function megabytes(pid: number): number {
+  return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
+}
+
+/** User and system time of a process in ms (Linux ticks are 10 ms). */
+function cpuMs(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
+  return (Number(fields[11]) + Number(fields[12])) * 10;
+}

@@ -1,0 +1,94 @@
+// The programs in examples/, run as a user runs them, against the binary.
+
+import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { join } from 'node:path';
+import { followRun } from '../../examples/stream-a-run.ts';
+import { ROOT } from '../support/binary.ts';
+import { createRun, scripted } from '../support/runs.ts';
+import { startServer, type TestServer } from '../support/server.ts';
+
+let server: TestServer;
+
+beforeAll(async () => {
+  server = await startServer();
+}, 180_000);
+
+afterAll(() => server.dispose());
+
+async function run(example: string, base: { readonly argument?: string; readonly variable?: string }): Promise<string> {
+  const child = Bun.spawn(
+    [process.execPath, join(ROOT, 'examples', example), ...(base.argument ? [base.argument] : [])],
+    {
+      env: { PATH: process.env.PATH ?? '', ...(base.variable === undefined ? {} : { BASE_URL: base.variable }) },
+      stdout: 'pipe',
+      stderr: 'pipe',
+    },
+  );
+  const [stdout, stderr, code] = await Promise.all([child.stdout.text(), child.stderr.text(), child.exited]);
+  expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+  return stdout;
+}
+
+test('poll-a-run prints the events and the answer', async () => {
+  const output = await run('poll-a-run.ts', { argument: server.url });
+  expect(output).toContain('run_started');
+  expect(output).toContain('pydantic_ai_event part_start');
+  expect(output).toEndWith('answer: The Danube.\n');
+}, 30_000);
+
+test('stream-a-run prints the text as it comes', async () => {
+  const output = await run('stream-a-run.ts', { variable: server.url });
+  expect(output).toBe('one, two, three, four, five\nanswer: one, two, three, four, five\n');
+}, 30_000);
+
+test('resume-a-conversation prints two answers and the length of the history', async () => {
+  const output = await run('resume-a-conversation.ts', { argument: server.url });
+  expect(output).toBe('first answer: You are Ada.\nsecond answer: adA\nthe snapshot now holds 4 messages\n');
+}, 30_000);
+
+test('an example says why a run failed, and exits 1', async () => {
+  const child = Bun.spawn([process.execPath, join(ROOT, 'examples/poll-a-run.ts'), 'http://127.0.0.1:9'], {
+    env: { PATH: process.env.PATH ?? '' },
+    stdout: 'pipe',
+    stderr: 'pipe',
+  });
+  expect(await child.exited).toBe(1);
+}, 30_000);
+
+test('the resuming reader of stream-a-run survives cut connections: nothing twice, nothing lost', async () => {
+  // A relay in front of the server that cuts each connection after 2,000 bytes of the answer.
+  let connections = 0;
+  const relay = Bun.serve({
+    hostname: '127.0.0.1',
+    port: 0,
+    async fetch(request) {
+      connections += 1;
+      const url = new URL(request.url);
+      const upstream = await fetch(`${server.url}${url.pathname}${url.search}`, { proxy: false } as RequestInit);
+      let left = 2_000;
+      const cutting = new TransformStream<Uint8Array, Uint8Array>({
+        transform(chunk, controller) {
+          controller.enqueue(chunk.subarray(0, left));
+          left -= chunk.length;
+          if (left <= 0) controller.terminate();
+        },
+      });
+      return new Response(upstream.body?.pipeThrough(cutting) ?? null, upstream);
+    },
+  });
+  try {
+    const runId = await createRun(server.url, scripted([[{ text: 'x', delay_ms: 2, repeat: 30 }]]));
+    const ids: string[] = [];
+    let output: unknown;
+    for await (const event of followRun(`http://127.0.0.1:${relay.port}`, runId)) {
+      ids.push(event.id);
+      output = event.data.output;
+    }
+    expect(output).toBe('x'.repeat(30));
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(ids.length).toBe(34);
+    expect(connections).toBeGreaterThan(2);
+  } finally {
+    await relay.stop(true);
+  }
+}, 60_000);
