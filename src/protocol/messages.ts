@@ -209,8 +209,6 @@ export type FilePart = Extract<ResponsePart, { part_kind: 'file' }>;
 export type ToolReturnPart = Extract<RequestPart, { part_kind: 'tool-return' }>;
 export type RetryPromptPart = Extract<RequestPart, { part_kind: 'retry-prompt' }>;
 export type UserPromptPart = Extract<RequestPart, { part_kind: 'user-prompt' }>;
-/** One item of a user prompt that is a list. */
-export type UserContent = Exclude<UserPromptPart['content'], string>[number];
 export type FinishReason = NonNullable<ModelResponse['finish_reason']>;
 /** Tokens of one model response (spec 06 §3.2). */
 export type RequestUsage = ModelResponse['usage'];

@@ -1,7 +1,6 @@
 // The run API's bodies: what a caller posts and what it gets back (spec 01 §1.2, §1.5; 02 §1, §6).
 
 import {
-  any,
   checked,
   dict,
   enumeration,
@@ -114,11 +113,4 @@ export type RunRecord = Out<typeof runStatusResponse>;
 export const cancelRunResponse = model('CancelRunResponse', {
   run_id: required(str()),
   status: required(runStatus),
-});
-
-/** The shape of a page of events; `events` holds RunEvent (protocol/events.ts). */
-export const runEventsResponse = model('RunEventsResponse', {
-  run_id: required(str()),
-  events: required(list(any())),
-  next_cursor: optional(nullable(str()), null),
 });

@@ -9,7 +9,7 @@ export const freeObject = (): Schema<Readonly<Record<string, unknown>>> => dict(
 /** The reference's parts are dataclasses: unknown keys are refused in other words than a model's. */
 export const dataclass = { flavour: 'dataclass' } as const;
 
-const fileUrl = (name: string, kind: string): Schema =>
+const fileUrl = <const K extends string>(name: string, kind: K) =>
   model(
     name,
     {

@@ -19,11 +19,6 @@ export function isInt(value: JsonNumber): boolean {
   return typeof value === 'number' ? Number.isSafeInteger(value) : INT_TEXT.test(value.rawJSON);
 }
 
-/** True when the value has no fraction, whatever its type: `7`, `7.0`, `1e3`, `12345678901234567890`. */
-export function isIntegerValue(value: JsonNumber): boolean {
-  return isInt(value) || Number.isInteger(toNumber(value));
-}
-
 /** The nearest double. */
 export function toNumber(value: JsonNumber): number {
   return typeof value === 'number' ? value : Number(value.rawJSON);

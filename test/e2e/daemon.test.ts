@@ -156,3 +156,18 @@ test('a stop closes the connection to the daemon', async () => {
   });
   await patient.stop();
 }, 60_000);
+
+test('more connections than Bun fetches at once are really there, after one restart of the process by itself', async () => {
+  const runs = 300;
+  const env = {
+    DIFY_AGENT_PLUGIN_DAEMON_URL: daemon.url,
+    DIFY_AGENT_PLUGIN_DAEMON_MAX_CONNECTIONS: String(runs),
+    DIFY_AGENT_SHUTDOWN_GRACE_SECONDS: '0',
+  };
+  await withServer({ env }, async (many) => {
+    daemon.play({ llm: Array.from({ length: runs }, () => [{ hang: true }]) });
+    await Promise.all(Array.from({ length: runs }, () => createRun(many.url, plugin())));
+    await within('every call to be under way', daemon.waitForRequest(runs), 15_000);
+    expect(daemon.openSockets()).toBeGreaterThanOrEqual(runs);
+  });
+}, 60_000);

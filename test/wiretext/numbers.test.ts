@@ -4,7 +4,6 @@ import {
   floatRepr,
   floatText,
   isInt,
-  isIntegerValue,
   makeFloat,
   makeInt,
   numberText,
@@ -23,7 +22,6 @@ test('floats are written as pydantic dumps them and as repr shows them', () => {
 test('a number is an int by its text, and whole by its value', () => {
   const numbers = [7, 7.5, JSON.rawJSON('7.0'), JSON.rawJSON('1e+20'), JSON.rawJSON('12345678901234567890')];
   expect(numbers.map(isInt)).toEqual([true, false, false, false, true]);
-  expect(numbers.map(isIntegerValue)).toEqual([true, false, true, true, true]);
   expect(numbers.map(numberText)).toEqual(['7', '7.5', '7.0', '1e+20', '12345678901234567890']);
 });
 

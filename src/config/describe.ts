@@ -1,0 +1,55 @@
+// The declarations as text: docs/configuration.md (written by `npm run docs`, compared by a test) and the part of `help`.
+
+import { plain, printable, type Variable } from './variable.ts';
+import { listVariables } from './variables.ts';
+
+const INTRODUCTION = `# Configuration
+
+<!-- Written by \`npm run docs\` from src/config/variables.ts. Do not edit. -->
+
+Everything is configured by environment variables. Values are taken from, in this order, each overriding the ones before:
+
+1. the file \`.env\` in the current directory,
+2. the file \`dify-agent/.env\` in the current directory,
+3. the real environment.
+
+Names are matched without case. The files have the syntax of python-dotenv: comments, \`export\`, quotes, \`\${NAME}\` and \`\${NAME:-default}\`. Nothing in them changes the environment of the process. Variables that nothing reads are ignored; \`dify-agent check\` lists them.
+
+A bad value stops the start: one line on standard error names the variable, and the exit code is 1. \`dify-agent check\` prints the effective configuration with secrets masked, says where each value came from, and probes the store and the plugin daemon.
+
+| Variable | Default | Allowed | Meaning |
+| --- | --- | --- | --- |
+`;
+
+const CONCLUSION = `
+¹ A secret: never printed or logged.
+² Read and checked at start, but nothing in this version uses it.
+
+Rules between variables:
+
+- \`DIFY_AGENT_STUB_URL\` needs \`DIFY_AGENT_SERVER_SECRET_KEY\`.
+- \`DIFY_AGENT_STUB_GRPC_BIND_ADDRESS\` needs a \`grpc://\` \`DIFY_AGENT_STUB_URL\`.
+- \`DIFY_AGENT_DIFY_API_BASE_URL\` and \`DIFY_AGENT_DIFY_API_INNER_API_KEY\` are set together.
+- An empty numeric variable is an error, not its default.
+`;
+
+/** The whole of docs/configuration.md. */
+export function configurationDocument(): string {
+  return INTRODUCTION + listVariables().map(row).join('') + CONCLUSION;
+}
+
+function row(variable: Variable<unknown>): string {
+  const marks = `${variable.secret ? ' ¹' : ''}${variable.idle ? ' ²' : ''}`;
+  const fallback = variable.default === null || variable.default === '' ? 'none' : `\`${String(variable.default)}\``;
+  return `| \`${variable.name}\`${marks} | ${fallback} | ${variable.allowed} | ${variable.description} |\n`;
+}
+
+/** The variables for a terminal: name, default and meaning. */
+export function configurationHelp(): string {
+  return listVariables()
+    .map((variable) => {
+      const fallback = printable({ secret: false, url: false }, variable.default);
+      return `  ${variable.name}  [${fallback}]\n      ${plain(variable.description)} (${plain(variable.allowed)})\n`;
+    })
+    .join('');
+}

@@ -1,0 +1,109 @@
+// Environment and files → one frozen Settings value, or every problem in one line each that names its variable.
+// The rules between variables are here; those of one variable are in its declaration (variables.ts).
+
+import type { Settings } from './settings.ts';
+import { collect, type Environment, type Source } from './sources.ts';
+import { closestName } from './suggest.ts';
+import { good, type Parsed, type Variable } from './variable.ts';
+import { isVariable, listVariables, type RawSettings, variables } from './variables.ts';
+
+/** One variable with its effective value. */
+export interface Reading {
+  readonly variable: Variable<unknown>;
+  readonly source: Source;
+  readonly result: Parsed<unknown>;
+}
+
+/** A `DIFY_AGENT_*` name that nothing reads. */
+export interface UnknownVariable {
+  readonly name: string;
+  readonly source: Source;
+  /** The variable that was probably meant. */
+  readonly suggestion: string | null;
+}
+
+/** Everything `check` wants to know. */
+export interface Configuration {
+  readonly readings: readonly Reading[];
+  readonly unknown: readonly UnknownVariable[];
+  /** One line each; empty exactly when there are settings. */
+  readonly problems: readonly string[];
+  readonly settings: Settings | null;
+}
+
+/** The outcome of loading. `sources` is by variable name. */
+export type LoadResult =
+  | { readonly ok: true; readonly settings: Settings; readonly sources: ReadonlyMap<string, Source> }
+  | { readonly ok: false; readonly problems: readonly string[] };
+
+/**
+ * Loads the settings of a process.
+ *
+ * @param env the real environment, usually `process.env`
+ * @param cwd where `.env` and `dify-agent/.env` are looked for; null: read no file
+ */
+export function loadSettings(env: Environment, cwd: string | null): LoadResult {
+  const { settings, readings, problems } = readConfiguration(env, cwd);
+  if (settings === null) return { ok: false, problems };
+  return { ok: true, settings, sources: new Map(readings.map((reading) => [reading.variable.name, reading.source])) };
+}
+
+/** Like loadSettings, with each variable's reading, also when there are problems. */
+export function readConfiguration(env: Environment, cwd: string | null): Configuration {
+  const { found, problems: fileProblems } = collect(env, cwd);
+  const problems = [...fileProblems];
+  const readings: Reading[] = [];
+  const read = (variable: Variable<unknown>): unknown => {
+    const hit = found.get(variable.name);
+    const result = hit === undefined ? good(variable.default) : variable.parse(hit.text);
+    readings.push({ variable, source: hit?.source ?? 'default', result });
+    if (result.ok) return result.value;
+    // The seed's own messages already begin with the name (spec 01 §7.7).
+    const named = result.problem.startsWith(variable.name);
+    problems.push(named ? result.problem : `${variable.name}: ${result.problem}`);
+    return variable.default;
+  };
+  // The tree of declarations has the shape of RawSettings by its type, so what reads every leaf of it has too.
+  const raw = fill(variables, read) as RawSettings;
+  if (problems.length === 0) problems.push(...conflicts(raw));
+  const known = listVariables().map((variable) => variable.name);
+  const unknown = [...found]
+    .filter(([key]) => !known.includes(key))
+    .map(([key, { name, source }]) => ({ name, source, suggestion: closestName(key, known) }));
+  return { readings, unknown, problems, settings: problems.length === 0 ? finished(raw) : null };
+}
+
+function fill(tree: object, read: (variable: Variable<unknown>) => unknown): object {
+  return Object.freeze(
+    Object.fromEntries(
+      Object.entries(tree).map(([key, node]: [string, object]) => [
+        key,
+        isVariable(node) ? read(node) : fill(node, read),
+      ]),
+    ),
+  );
+}
+
+function finished({ redisUrl, storeUrl, ...rest }: RawSettings): Settings {
+  return Object.freeze({ ...rest, storeUrl: storeUrl ?? redisUrl });
+}
+
+/** The rules between variables: texts and order of spec 01 §7.7 and 05 §1. */
+function conflicts({ stub, difyApi, serverSecretKey }: RawSettings): string[] {
+  const problems: string[] = [];
+  if (stub.url !== null && serverSecretKey === null) {
+    problems.push('DIFY_AGENT_SERVER_SECRET_KEY is required when DIFY_AGENT_STUB_URL is set.');
+  }
+  if (stub.grpcBindAddress !== null && stub.url === null) {
+    problems.push('DIFY_AGENT_STUB_URL is required when DIFY_AGENT_STUB_GRPC_BIND_ADDRESS is set.');
+  } else if (stub.grpcBindAddress !== null && stub.url?.startsWith('grpc://') === false) {
+    problems.push('DIFY_AGENT_STUB_GRPC_BIND_ADDRESS requires a grpc:// DIFY_AGENT_STUB_URL.');
+  }
+  if ((difyApi.baseUrl === null) !== (difyApi.innerApiKey === null)) {
+    problems.push('DIFY_AGENT_DIFY_API_BASE_URL and DIFY_AGENT_DIFY_API_INNER_API_KEY must be set together.');
+  }
+  if (difyApi.baseUrl !== null && /[?#]/.test(difyApi.baseUrl)) {
+    problems.push('DIFY_AGENT_DIFY_API_BASE_URL must not include a query string or fragment');
+  }
+  return problems;
+}

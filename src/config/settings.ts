@@ -1,0 +1,74 @@
+// The one frozen value that every room is configured by. Rooms take the part they need; none of them reads process.env.
+// variables.ts declares where each field comes from, load.ts fills it.
+
+import type { LogFormat, LogLevel } from '../observe/logger.ts';
+
+/** The plugin daemon and how its HTTP client behaves (spec 03 §2, 01 §7.7). Durations in seconds; 0 is a legal value. */
+export interface PluginDaemonSettings {
+  /** e.g. `http://localhost:5002`, without trailing `/`. May carry user info: mask it before printing. */
+  readonly url: string;
+  /** Secret. Empty when not configured. */
+  readonly apiKey: string;
+  readonly connectTimeoutSeconds: number;
+  readonly readTimeoutSeconds: number;
+  readonly writeTimeoutSeconds: number;
+  readonly poolTimeoutSeconds: number;
+  readonly maxConnections: number;
+  readonly maxKeepaliveConnections: number;
+  readonly keepaliveExpirySeconds: number;
+}
+
+/** The shell provider (spec 04 §1). Null: not configured. */
+export interface ShellctlSettings {
+  readonly entrypoint: string | null;
+  /** Secret. */
+  readonly authToken: string | null;
+}
+
+/** The Agent Stub as sandboxes see it (spec 05 §1). */
+export interface StubSettings {
+  /** Normalised (spec 05 §1.1): `https://host/agent-stub` or `grpc://host:port`. */
+  readonly url: string | null;
+  /** `host:port`, IPv6 in brackets (spec 05 §1.2); null: `0.0.0.0` and the port of a `grpc://` url. */
+  readonly grpcBindAddress: string | null;
+}
+
+/** The Dify API's inner endpoints (spec 05 §1). Both null or both set. */
+export interface DifyApiSettings {
+  /** Without trailing `/`, query and fragment. */
+  readonly baseUrl: string | null;
+  /** Secret. */
+  readonly innerApiKey: string | null;
+}
+
+/** Which wire to speak (spec README, Target). */
+export type WireVintage = '2026-06' | '2026-08';
+
+/** The effective configuration, validated and frozen (deeply). */
+export interface Settings {
+  /** Address to listen on, e.g. `127.0.0.1`, `::`. */
+  readonly host: string;
+  /** 0: any free port. */
+  readonly port: number;
+  /** `sqlite:PATH`, `sqlite::memory:`, `redis://…` or `rediss://…`. May carry a password: mask it before printing. */
+  readonly storeUrl: string;
+  /** Key prefix in Redis. */
+  readonly redisPrefix: string;
+  /** How long a run and its events are kept, ≥ 1 (spec 01 §6.1). */
+  readonly runRetentionSeconds: number;
+  /** How long a stop waits for running runs (spec 01 §7.3); zero or less: not at all. */
+  readonly shutdownGraceSeconds: number;
+  readonly pluginDaemon: PluginDaemonSettings;
+  readonly shellctl: ShellctlSettings;
+  readonly stub: StubSettings;
+  readonly difyApi: DifyApiSettings;
+  /** Secret: unpadded base64url of 32 bytes (spec 05 §2.1). */
+  readonly serverSecretKey: string | null;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+  readonly wireVintage: WireVintage;
+  /** Largest request body that is read, in bytes. */
+  readonly maxRequestBytes: number;
+  /** Registers `test.scripted_llm`; for tests and the demo. */
+  readonly enableScriptedModel: boolean;
+}

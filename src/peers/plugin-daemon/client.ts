@@ -1,0 +1,207 @@
+// The client of the plugin daemon: one per process, shared by all runs. Sends a dispatch call and yields the items of
+// its answer. Model and tool calls both go through `streamItems`; what items and errors mean to them is theirs.
+
+import type { PluginDaemonSettings } from '../../config/settings.ts';
+import { stringifyJson } from '../../wiretext/json.ts';
+import { DaemonProtocolError, httpRejection } from './errors.ts';
+import { type Channel, type Exchange, openExchange } from './exchange.ts';
+import { createItemReader } from './items.ts';
+import { createLineReader } from './lines.ts';
+import { headerValue, pluginIdHeader, tenantSegment } from './names.ts';
+import { createReachability } from './reachability.ts';
+import { createSlots } from './slots.ts';
+
+/** One call. */
+export interface DaemonCall {
+  readonly kind: 'llm' | 'tool';
+  readonly tenantId: string;
+  readonly pluginId: string;
+  /** Left out of the body when null. */
+  readonly userId: string | null;
+  /** The `data` object, keys in wire order (spec 03 §3.1, §5.3). Raw numbers keep their text; NaN is refused. */
+  readonly data: object;
+  /** Whose call it is, for fairness between runs when connections are scarce. Calls of one run share one value. */
+  readonly owner: unknown;
+  /** See ItemReaderOptions. Default false. */
+  readonly exactNumbers?: boolean;
+}
+
+/** A client of one daemon. */
+export interface PluginDaemonClient {
+  /** Secret values of the client itself; callers mask them in texts from upstream. */
+  readonly apiKey: string;
+  /**
+   * The `data` of each item, in batches: everything that one read of the socket completed (never empty). Ends with the
+   * body. Throws DaemonTransportError, DaemonProtocolError or DaemonRejection after the items before the fault, or the
+   * signal's reason. Leaving the loop early, or aborting, closes the upstream socket: that is the daemon's cancel.
+   */
+  streamItems(call: DaemonCall, signal: AbortSignal): AsyncGenerator<readonly unknown[], void, void>;
+  /** How many calls hold a connection and how many wait for one. */
+  load(): { readonly active: number; readonly waiting: number };
+  /** Closes idle connections. */
+  close(): void;
+}
+
+/** Options beside the settings. */
+export interface PluginDaemonClientOptions {
+  /** `User-Agent`, e.g. `dify-agent/0.1.0`. */
+  readonly userAgent: string;
+}
+
+/** Most bytes of an HTTP error's body that are read (the rest is dropped). */
+export const MAX_ERROR_BODY_BYTES = 64 * 1024;
+
+/** Most decoded bytes of one stream. Far above any answer: tool files stop at 30 MiB (spec 03 §5.4). */
+export const MAX_STREAM_BYTES = 256 * 1024 * 1024;
+
+/**
+ * A client with its connection pool. Throws DaemonProtocolError when the URL or the API key cannot be used.
+ * Bun shows neither its write phase nor its pool: a peer that does not read is noticed by the read time-out, and the
+ * write time-out has no effect of its own (design §4).
+ */
+export function createPluginDaemonClient(
+  settings: PluginDaemonSettings,
+  options: PluginDaemonClientOptions,
+): PluginDaemonClient {
+  const base = parseBase(settings.url);
+  const keepAlive = settings.maxKeepaliveConnections > 0 && settings.keepaliveExpirySeconds > 0;
+  const channel: Channel = {
+    session: new Bun.FetchSession({
+      proxy: false,
+      keepAlive: keepAlive && {
+        idleTimeout: settings.keepaliveExpirySeconds,
+        maxIdleSockets: settings.maxKeepaliveConnections,
+      },
+    }),
+    reachability: createReachability(base.host, base.port),
+    connectTimeoutMs: timerMs(settings.connectTimeoutSeconds),
+    readTimeoutMs: timerMs(settings.readTimeoutSeconds),
+  };
+  const poolTimeoutMs = timerMs(settings.poolTimeoutSeconds);
+  const slots = createSlots(settings.maxConnections);
+  const headers: Readonly<Record<string, string>> = {
+    'X-Api-Key': settings.apiKey === '' ? '' : headerValue('plugin daemon API key', settings.apiKey),
+    'Content-Type': 'application/json',
+    Accept: '*/*',
+    'Accept-Encoding': 'identity',
+    'User-Agent': options.userAgent,
+    ...(base.authorization === null ? {} : { Authorization: base.authorization }),
+  };
+
+  return {
+    apiKey: settings.apiKey,
+    async *streamItems(call, signal) {
+      const outgoing = {
+        url: `${base.url}/plugin/${tenantSegment(call.tenantId)}/dispatch/${call.kind}/invoke`,
+        headers: { ...headers, 'X-Plugin-ID': pluginIdHeader(call.pluginId) },
+        body: bodyText(call),
+      };
+      const release = await slots.acquire(call.owner, poolTimeoutMs, signal);
+      let exchange: Exchange | null = null;
+      try {
+        exchange = await openExchange(channel, outgoing, signal);
+        if (exchange.status >= 400) throw httpRejection(exchange.status, await readErrorBody(exchange));
+        yield* readItems(exchange, call.exactNumbers === true);
+      } finally {
+        exchange?.close();
+        release();
+      }
+    },
+    load: () => ({ active: slots.used, waiting: slots.waiting }),
+    close: () => channel.session.close(),
+  };
+}
+
+async function* readItems(exchange: Exchange, exactNumbers: boolean): AsyncGenerator<readonly unknown[], void, void> {
+  const lineReader = createLineReader();
+  const itemReader = createItemReader({ exactNumbers });
+  let bytes = 0;
+  for (;;) {
+    const chunk = await exchange.read();
+    const lines: string[] = [];
+    const items: unknown[] = [];
+    let fault: unknown = null;
+    try {
+      if (chunk === null) lineReader.end(lines);
+      else {
+        bytes += chunk.length;
+        if (bytes > MAX_STREAM_BYTES) throw tooLarge();
+        lineReader.push(chunk, lines);
+      }
+    } catch (error) {
+      fault = error;
+    }
+    try {
+      for (const line of lines) itemReader.line(line, items);
+      if (chunk === null) itemReader.end(items);
+    } catch (error) {
+      fault = error;
+    }
+    if (items.length > 0) yield items;
+    if (fault !== null) throw fault;
+    if (chunk === null) return;
+  }
+}
+
+async function readErrorBody(exchange: Exchange): Promise<string> {
+  const decoder = new TextDecoder();
+  let text = '';
+  let left = MAX_ERROR_BODY_BYTES;
+  while (left > 0) {
+    const chunk = await exchange.read();
+    if (chunk === null) break;
+    text += decoder.decode(chunk.subarray(0, left), { stream: true });
+    left -= chunk.length;
+  }
+  return text + decoder.decode();
+}
+
+function bodyText(call: DaemonCall): string {
+  const envelope = call.userId === null ? { data: call.data } : { data: call.data, user_id: call.userId };
+  try {
+    return stringifyJson(envelope, { nonFinite: 'throw' });
+  } catch (error) {
+    throw new DaemonProtocolError('bad_request', error instanceof Error ? error.message : String(error));
+  }
+}
+
+function tooLarge(): DaemonProtocolError {
+  return new DaemonProtocolError('stream_too_large', `Plugin daemon sent more than ${MAX_STREAM_BYTES} bytes`);
+}
+
+/** Seconds → milliseconds that a timer can hold: beyond 2^31 it would fire at once. */
+function timerMs(seconds: number): number {
+  return Math.min(seconds * 1000, 2 ** 31 - 1);
+}
+
+interface Base {
+  /** Without trailing slashes, user info, query and fragment. */
+  readonly url: string;
+  readonly host: string;
+  readonly port: number;
+  /** `Basic …` when the URL carried user info. */
+  readonly authorization: string | null;
+}
+
+function parseBase(text: string): Base {
+  const url = URL.parse(text);
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+    throw new DaemonProtocolError('bad_request', 'plugin daemon URL must be an http:// or https:// URL');
+  }
+  const userInfo = `${unescapeText(url.username)}:${unescapeText(url.password)}`;
+  const authorization = userInfo === ':' ? null : `Basic ${Buffer.from(userInfo).toString('base64')}`;
+  return {
+    url: `${url.protocol}//${url.host}${url.pathname.replace(/\/+$/, '')}`,
+    host: url.hostname.replace(/^\[|\]$/g, ''),
+    port: url.port === '' ? (url.protocol === 'https:' ? 443 : 80) : Number(url.port),
+    authorization,
+  };
+}
+
+function unescapeText(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

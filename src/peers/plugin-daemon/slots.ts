@@ -1,0 +1,99 @@
+// Which requests may use a connection. Bun's fetch has no limit per session, so we count ourselves: first come, first
+// served between owners, and turn by turn, so that one run with many parallel calls cannot starve the others (spec 03 §10.11).
+
+import { DaemonTransportError } from './errors.ts';
+
+/** A bounded number of places, given out fairly. */
+export interface Slots {
+  /**
+   * Waits for a place and returns the function that gives it back (calling it twice does nothing). Rejects with
+   * `PoolTimeout` after `timeoutMs`, or with the signal's reason. `owner` is whatever identifies the run.
+   */
+  acquire(owner: unknown, timeoutMs: number, signal: AbortSignal): Promise<() => void>;
+  /** Places in use. */
+  readonly used: number;
+  /** Requests waiting. */
+  readonly waiting: number;
+}
+
+interface Waiter {
+  grant(): void;
+}
+
+/** `size` places. */
+export function createSlots(size: number): Slots {
+  // In the order in which owners are served next; each has at least one waiter.
+  const queues = new Map<unknown, Waiter[]>();
+  let used = 0;
+  let waiting = 0;
+
+  const releaser = (): (() => void) => {
+    let held = true;
+    return () => {
+      if (!held) return;
+      held = false;
+      used -= 1;
+      serveNext();
+    };
+  };
+
+  const serveNext = (): void => {
+    const first = queues.entries().next();
+    if (first.done === true) return;
+    const [owner, queue] = first.value;
+    const waiter = queue.shift();
+    queues.delete(owner);
+    if (queue.length > 0) queues.set(owner, queue); // to the end: the other owners come first
+    waiter?.grant();
+  };
+
+  const withdraw = (owner: unknown, waiter: Waiter): void => {
+    const queue = queues.get(owner);
+    const at = queue?.indexOf(waiter) ?? -1;
+    if (queue === undefined || at < 0) return;
+    queue.splice(at, 1);
+    if (queue.length === 0) queues.delete(owner);
+  };
+
+  return {
+    get used() {
+      return used;
+    },
+    get waiting() {
+      return waiting;
+    },
+    async acquire(owner, timeoutMs, signal) {
+      signal.throwIfAborted();
+      if (used < size) {
+        used += 1;
+        return releaser();
+      }
+      return await new Promise<() => void>((resolve, reject) => {
+        const settle = (): void => {
+          waiting -= 1;
+          clearTimeout(timer);
+          signal.removeEventListener('abort', onAbort);
+        };
+        const waiter: Waiter = {
+          grant() {
+            settle();
+            used += 1;
+            resolve(releaser());
+          },
+        };
+        const giveUp = (error: unknown): void => {
+          settle();
+          withdraw(owner, waiter);
+          reject(error);
+        };
+        const onAbort = (): void => giveUp(signal.reason);
+        const timer = setTimeout(() => giveUp(new DaemonTransportError('pool_timeout')), timeoutMs);
+        signal.addEventListener('abort', onAbort, { once: true });
+        waiting += 1;
+        const queue = queues.get(owner);
+        if (queue === undefined) queues.set(owner, [waiter]);
+        else queue.push(waiter);
+      });
+    },
+  };
+}

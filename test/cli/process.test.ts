@@ -1,0 +1,49 @@
+// The entry point as a process: what only a real one shows.
+
+import { expect, test } from 'bun:test';
+
+const MAIN = new URL('../../src/main.ts', import.meta.url).pathname;
+
+const ENV = {
+  DIFY_AGENT_PORT: '0',
+  DIFY_AGENT_STORE_URL: 'sqlite::memory:',
+  DIFY_AGENT_LOG_LEVEL: 'debug',
+  DIFY_AGENT_LOG_FORMAT: 'json',
+};
+
+test('a reader of standard error that goes away does not end the server', async () => {
+  const server = Bun.spawn([process.execPath, MAIN], { env: ENV, stdout: 'ignore', stderr: 'pipe' });
+  try {
+    const reader = server.stderr.getReader();
+    const decoder = new TextDecoder();
+    let log = '';
+    let url: string | undefined;
+    while (url === undefined) {
+      const { done, value } = await reader.read();
+      if (done) throw new Error(`the server ended: ${log}`);
+      log += decoder.decode(value, { stream: true });
+      url = /"message":"listening".*"url":"([^"]+)"/.exec(log)?.[1];
+    }
+    expect(log).toContain('"store":"sqlite::memory:"');
+    await reader.cancel();
+    for (let i = 0; i < 3; i++) expect((await fetch(`${url}/healthz`, { proxy: false })).status).toBe(200);
+    server.kill('SIGTERM');
+    expect(await server.exited).toBe(0);
+  } finally {
+    server.kill('SIGKILL');
+  }
+});
+
+test('standard output that goes away is no failure', async () => {
+  const help = Bun.spawn([process.execPath, MAIN, 'help'], { env: {}, stdout: 'pipe', stderr: 'pipe' });
+  await help.stdout.cancel();
+  expect(await help.exited).toBe(0);
+  expect(await new Response(help.stderr).text()).toBe('');
+});
+
+test('importing the entry point starts nothing', async () => {
+  const script = `await import(${JSON.stringify(MAIN)}); console.log('imported');`;
+  const child = Bun.spawn([process.execPath, '-e', script], { env: {}, stdout: 'pipe', stderr: 'pipe' });
+  expect(await new Response(child.stdout).text()).toBe('imported\n');
+  expect(await child.exited).toBe(0);
+});
