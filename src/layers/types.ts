@@ -2,6 +2,8 @@
 // which reserved slot it may fill (slots.ts).
 
 import type { AgentModel } from '../agent/model.ts';
+import type { ExternalTool, FunctionTool, OutputContract } from '../agent/tools.ts';
+import type { JsonValue } from '../base/json.ts';
 import type { Layer, LayerType } from '../compositor/layer.ts';
 import type { ModelMessage } from '../protocol/messages.ts';
 import type { RunLayerSpec } from '../protocol/runs.ts';
@@ -19,12 +21,25 @@ export interface HistorySlot {
   append(messages: readonly ModelMessage[]): void;
 }
 
+/** What a human-question layer brings (spec 02 §10). */
+export interface HumanInput {
+  /** The tool that the model calls to ask; null when the layer is disabled. */
+  readonly tool: ExternalTool | null;
+  /** The `metadata` of the deferred call in `run_succeeded` (spec 02 §10.4). */
+  readonly metadata: JsonValue;
+}
+
 /** A layer as the runner sees it. */
 export interface AgentLayer extends Layer {
   readonly prompts?: LayerPrompts;
   /** Present on layers that may be named `llm`. Called once per run, after `bind` and perhaps before entry: no side effects. */
   model?(): AgentModel;
   readonly history?: HistorySlot;
+  /** Function tools, in registration order. Called once per run, before entry; throws CompositionError. */
+  tools?(): readonly FunctionTool[];
+  /** Present on layers that may be named `output`. Called once per run, before entry; rejects with CompositionError. */
+  outputContract?(): Promise<OutputContract>;
+  readonly humanInput?: HumanInput;
 }
 
 /** A type of layer as registry.ts lists it. */
