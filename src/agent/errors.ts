@@ -8,6 +8,12 @@ export class AgentError extends CodedError {}
 /** Spec 06 §10: model requests per run. */
 export const REQUEST_LIMIT = 50;
 
+/** Calls in one response (spec 06 §18.8). Ours: the reference has no limit; no model comes near. */
+export const MAX_CALLS_PER_RESPONSE = 128;
+
+/** Messages of a stored history (spec 06 §18.8). Ours: a session of hundreds of turns with tools stays below. */
+export const MAX_HISTORY_MESSAGES = 20_000;
+
 const RAISE_MAX_TOKENS =
   'Increase the `max_tokens` model setting, or simplify the prompt to result in a shorter response that will fit within the limit.';
 
@@ -32,6 +38,21 @@ export const agentErrors = {
     new AgentError(
       'unprocessed_tool_calls',
       'Cannot provide a new user prompt when the message history contains unprocessed tool calls.',
+    ),
+  duplicateTools: (names: readonly string[]) =>
+    new AgentError(
+      'duplicate_tools',
+      `Agent run requires unique tool names across all layers, got duplicates: ${[...names].sort().join(', ')}.`,
+    ),
+  tooManyCalls: (count: number) =>
+    new AgentError(
+      'too_many_calls',
+      `The model made ${count} tool calls in one response; at most ${MAX_CALLS_PER_RESPONSE} are allowed.`,
+    ),
+  historyTooLong: (count: number) =>
+    new AgentError(
+      'history_too_long',
+      `The stored history has ${count} messages; at most ${MAX_HISTORY_MESSAGES} are allowed.`,
     ),
   resume: (text: string) => new AgentError('deferred_results', text),
 } as const;

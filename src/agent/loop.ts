@@ -1,21 +1,24 @@
-// The agent loop: model request ⇄ tool calls until the run has its output (spec 06 §6). It knows messages, a model and
-// where to publish events; no HTTP, no layer, no store.
+// The agent loop: model request ⇄ tool calls until the run has its output (spec 06 §6). It knows messages, a model, tools
+// and where to publish events; no HTTP, no layer, no store.
 
-import { newToolCallId } from '../base/ids.ts';
 import type { JsonValue } from '../base/json.ts';
 import type { AgentStreamEvent, RunUsage } from '../protocol/events.ts';
 import type { ModelMessage, ModelResponse, RequestPart, UserPromptPart } from '../protocol/messages.ts';
 import type { DeferredToolResults } from '../protocol/runs.ts';
-import { agentErrors, REQUEST_LIMIT } from './errors.ts';
-import { mergeRequests, newRequest, textOf, toolCallsOf } from './messages.ts';
+import { agentErrors, MAX_HISTORY_MESSAGES, REQUEST_LIMIT } from './errors.ts';
+import { mergeRequests, newRequest, toolCallsOf } from './messages.ts';
 import type { AgentModel } from './model.ts';
-import { createPartCollector, type FinalResultRule } from './parts.ts';
+import { createPartCollector } from './parts.ts';
 import { resumeCalls } from './resume.ts';
-import { answerToolCalls, createRetryCounters } from './tool-calls.ts';
+import { createRetryCounters } from './retry-counters.ts';
+import { readAnswer } from './text-answer.ts';
+import { answerToolCalls, type DeferredCall } from './tool-calls.ts';
+import type { Toolset } from './toolset.ts';
 
 /** What an agent run starts from and works with. */
 export interface AgentRunOptions {
   readonly model: AgentModel;
+  readonly toolset: Toolset;
   /** Rendered system prompts in order; they reach the model and are never stored. */
   readonly systemPrompts: readonly string[];
   /** The stored conversation. */
@@ -34,19 +37,19 @@ export interface AgentRunOptions {
 
 /** How an agent run ended well. */
 export interface AgentOutcome {
-  readonly output: JsonValue;
+  /** The answer, or the calls that somebody else has to answer first. */
+  readonly result: { readonly output: JsonValue } | { readonly deferred: readonly DeferredCall[] };
   /** The messages of this run, to be appended to the stored ones (spec 06 §12). */
   readonly newMessages: readonly ModelMessage[];
   readonly usage: RunUsage;
 }
 
-/** Text is an allowed output: the first text part of a response announces it (spec 06 §5). */
-const textIsFinal: FinalResultRule = (part) =>
-  part.part_kind === 'text' ? { tool_name: null, tool_call_id: null } : null;
-
 /** Runs the agent to its output. Throws what ended it otherwise: AgentError, the model's error, or the abort reason. */
 export async function runAgent(options: AgentRunOptions): Promise<AgentOutcome> {
-  const { model, now, emit, signal, messageRunId } = options;
+  const { model, toolset, now, signal, messageRunId } = options;
+  const emit = async (events: readonly AgentStreamEvent[]) => {
+    if (events.length > 0) await options.emit(events);
+  };
   const messages = startingMessages(options);
   const firstNew = messages.length;
   const counters = createRetryCounters();
@@ -54,16 +57,17 @@ export async function runAgent(options: AgentRunOptions): Promise<AgentOutcome> 
   let promptTokens = 0;
   let completionTokens = 0;
 
-  function retryOutput(): void {
-    outputRetries += 1;
-    if (outputRetries > 1) throw agentErrors.outputRetries();
+  function ended(result: AgentOutcome['result'], closing: readonly RequestPart[] = []): AgentOutcome {
+    // The model is not asked again: this request only keeps the stored history free of open calls (spec 06 §6.2).
+    if (closing.length > 0) messages.push(newRequest(closing, now(), messageRunId));
+    return { result, newMessages: messages.slice(firstNew), usage: { promptTokens, completionTokens } };
   }
 
-  let parts = await firstParts(options, messages);
+  let parts = await firstParts(options, messages, emit);
   for (let step = 1; ; step += 1) {
     messages.push(newRequest(parts, now(), messageRunId));
     if (step > REQUEST_LIMIT) throw agentErrors.requestLimit();
-    const response = await request(options, messages);
+    const response = await request(options, messages, emit);
     messages.push(response);
     promptTokens += Number(response.usage.input_tokens);
     completionTokens += Number(response.usage.output_tokens);
@@ -72,24 +76,31 @@ export async function runAgent(options: AgentRunOptions): Promise<AgentOutcome> 
     const calls = toolCallsOf(response.parts);
     if (calls.length > 0) {
       const { finish_reason: finishReason } = response;
-      parts = await answerToolCalls(calls, { counters, finishReason, maxTokens: model.maxTokens, now, emit });
+      const { maxTokens } = model;
+      const deps = { toolset, counters, finishReason, maxTokens, now, emit, signal };
+      const outcome = await answerToolCalls(calls, deps);
       counters.nextStep();
+      if (outcome.final !== null) return ended({ output: outcome.final }, outcome.parts);
+      if (outcome.deferred.length > 0) return ended({ deferred: outcome.deferred }, outcome.parts);
+      outputRetries += outcome.refusedOutputs;
+      parts = outcome.parts;
       continue;
     }
     counters.nextStep();
-    const output = textOf(response.parts) || earlierText(response, messages.slice(firstNew));
-    if (output !== '') {
-      return { output, newMessages: messages.slice(firstNew), usage: { promptTokens, completionTokens } };
-    }
-    refuseTruncated(response, model);
-    retryOutput();
-    parts = response.parts.length === 0 ? [] : [pleaseReturnText(options)];
+    const answer = readAnswer(response, messages.slice(firstNew), { toolset, maxTokens: model.maxTokens, now });
+    if ('output' in answer) return ended({ output: answer.output });
+    outputRetries += 1;
+    if (outputRetries > 1) throw agentErrors.outputRetries();
+    parts = answer.retry;
   }
 }
+
+type Emit = AgentRunOptions['emit'];
 
 /** The working history: one transient request with the system prompts, then what is stored (spec 06 §6.1). */
 function startingMessages(options: AgentRunOptions): ModelMessage[] {
   const { systemPrompts, history, now } = options;
+  if (history.length > MAX_HISTORY_MESSAGES) throw agentErrors.historyTooLong(history.length);
   const system: RequestPart[] = systemPrompts.map((content) => ({
     content,
     timestamp: now(),
@@ -103,10 +114,11 @@ function startingMessages(options: AgentRunOptions): ModelMessage[] {
 async function firstParts(
   options: AgentRunOptions,
   messages: readonly ModelMessage[],
+  emit: Emit,
 ): Promise<readonly RequestPart[]> {
   if (options.deferredResults !== null) {
     const resumed = resumeCalls(messages, options.deferredResults, options.now);
-    await options.emit(resumed.events);
+    await emit(resumed.events);
     return resumed.parts;
   }
   const last = messages.at(-1);
@@ -115,16 +127,17 @@ async function firstParts(
 }
 
 /** One model request: streams the answer, publishes its events and builds the response. */
-async function request(options: AgentRunOptions, messages: readonly ModelMessage[]): Promise<ModelResponse> {
-  const { model, emit, signal } = options;
+async function request(
+  options: AgentRunOptions,
+  messages: readonly ModelMessage[],
+  emit: Emit,
+): Promise<ModelResponse> {
+  const { model, toolset, signal } = options;
   const timestamp = options.now();
-  const collector = createPartCollector(model.providerName, textIsFinal);
-  for await (const deltas of model.stream({ messages: mergeRequests(messages), tools: [] }, signal)) {
-    const events = collector.take(deltas);
-    if (events.length > 0) await emit(events);
-  }
-  const ending = collector.end();
-  if (ending.length > 0) await emit(ending);
+  const collector = createPartCollector(model.providerName, toolset);
+  const call = { messages: mergeRequests(messages), tools: toolset.definitions };
+  for await (const deltas of model.stream(call, signal)) await emit(collector.take(deltas));
+  await emit(collector.end());
   return {
     parts: collector.parts,
     usage: collector.usage,
@@ -138,41 +151,5 @@ async function request(options: AgentRunOptions, messages: readonly ModelMessage
     finish_reason: collector.finishReason,
     run_id: options.messageRunId,
     metadata: null,
-  };
-}
-
-/**
- * An empty or thinking-only answer falls back to the newest text of this run (spec 06 §6.2). The reference also searches
- * earlier runs and so can repeat last turn's answer; we do not (06 §18.1).
- */
-function earlierText(response: ModelResponse, ofThisRun: readonly ModelMessage[]): string {
-  if (response.finish_reason === 'length' || !response.parts.every((part) => part.part_kind === 'thinking')) return '';
-  if (response.parts.length === 0 && response.finish_reason === 'content_filter') return '';
-  for (const message of ofThisRun.toReversed()) {
-    const text = message.kind === 'response' ? textOf(message.parts) : '';
-    if (text !== '') return text;
-  }
-  return '';
-}
-
-/** Failures that a retry would only repeat (spec 06 §6.2, first two rows). */
-function refuseTruncated(response: ModelResponse, model: AgentModel): void {
-  const { parts, finish_reason: reason } = response;
-  if (reason === 'length' && parts.every((part) => part.part_kind === 'thinking')) {
-    throw agentErrors.lengthBeforeResponse(model.maxTokens);
-  }
-  if (reason === 'content_filter' && parts.length === 0) {
-    throw agentErrors.contentFilter(JSON.stringify([response], null, 2));
-  }
-}
-
-/** Spec 06 §6.2: the retry prompt for an answer that is nothing we can use. No stream event goes with it. */
-function pleaseReturnText(options: AgentRunOptions): RequestPart {
-  return {
-    content: 'Please return text.',
-    tool_name: null,
-    tool_call_id: newToolCallId(),
-    timestamp: options.now(),
-    part_kind: 'retry-prompt',
   };
 }

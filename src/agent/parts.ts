@@ -1,10 +1,11 @@
 // From model deltas to response parts and stream events (spec 06 §5): what starts a part, what continues one, and when
 // `part_end` and `final_result` are said. One collector serves one response.
 
-import type { AgentStreamEvent, PartEndEvent } from '../protocol/events.ts';
+import type { AgentStreamEvent, FinalResultEvent, PartEndEvent } from '../protocol/events.ts';
 import type { FinishReason, PartKind, RequestUsage, ResponsePart } from '../protocol/messages.ts';
 import { emptyUsage } from '../protocol/messages.ts';
 import type { ModelDelta } from './model.ts';
+import type { Toolset } from './toolset.ts';
 
 /** Collects one response. */
 export interface PartCollector {
@@ -17,10 +18,8 @@ export interface PartCollector {
   readonly finishReason: FinishReason | null;
 }
 
-/** Decides whether the start of a part can end the run (spec 06 §5, `final_result`); returns the event or null. */
-export type FinalResultRule = (part: ResponsePart) => { tool_name: string | null; tool_call_id: string | null } | null;
-
-export function createPartCollector(providerName: string, finalResult: FinalResultRule): PartCollector {
+/** Collects one response; the tools decide which part announces a final result (spec 06 §5). */
+export function createPartCollector(providerName: string, toolset: Toolset): PartCollector {
   const parts: ResponsePart[] = [];
   const indexByKey = new Map<string, number>();
   let started = -1;
@@ -43,7 +42,7 @@ export function createPartCollector(providerName: string, finalResult: FinalResu
     endStarted(part.part_kind);
     started = index;
     events.push({ index, part, previous_part_kind: previous, event_kind: 'part_start' });
-    const final = saidFinal ? null : finalResult(part);
+    const final = saidFinal ? null : finalResult(part, toolset);
     if (final !== null) {
       saidFinal = true;
       events.push({ ...final, event_kind: 'final_result' });
@@ -147,6 +146,16 @@ export function createPartCollector(providerName: string, finalResult: FinalResu
       return finishReason;
     },
   };
+}
+
+/** Text where text can be the output, a call of the output tool, a call that somebody else answers: these can end a run. */
+function finalResult(part: ResponsePart, toolset: Toolset): Omit<FinalResultEvent, 'event_kind'> | null {
+  if (part.part_kind === 'text') return toolset.output === null ? { tool_name: null, tool_call_id: null } : null;
+  if (part.part_kind !== 'tool-call') return null;
+  const handler = toolset.handlerOf(part.tool_name);
+  if (handler.kind === 'output') return { tool_name: part.tool_name, tool_call_id: part.tool_call_id };
+  const external = handler.kind === 'tool' && handler.tool.kind === 'external';
+  return external ? { tool_name: null, tool_call_id: null } : null;
 }
 
 function hasEnd(part: ResponsePart): part is PartEndEvent['part'] {

@@ -1,85 +1,192 @@
-// The tool calls of one response (spec 06 §7, §8). Each call is resolved to what handles it; a name that nothing handles is
-// answered with a retry prompt. Retry counters live here: only consecutive failing steps of a tool count.
+// The tool calls of one response, by what handles them and in the reference's order of work: output calls, function calls,
+// unknown names, external calls (spec 06 §7, strategy `early`).
 
-import { isJsonObject } from '../base/json.ts';
+import { isJsonObject, type JsonObject } from '../base/json.ts';
 import type { AgentStreamEvent } from '../protocol/events.ts';
-import type { FinishReason, RequestPart, RetryPromptPart, ToolCallPart } from '../protocol/messages.ts';
+import type { FinishReason, ToolCallPart } from '../protocol/messages.ts';
 import { parseJson } from '../wiretext/json.ts';
-import { agentErrors } from './errors.ts';
+import {
+  type AnswerPart,
+  FINAL_RESULT_PROCESSED,
+  OUTPUT_NOT_USED,
+  retryPrompt,
+  TOOL_NOT_EXECUTED,
+  toolReturn,
+} from './answers.ts';
+import { type AgentError, agentErrors, MAX_CALLS_PER_RESPONSE } from './errors.ts';
+import { type QueuedCall, resultOf, runQueue } from './queue.ts';
+import type { RetryCounters } from './retry-counters.ts';
+import type { ExternalTool, OutputContract } from './tools.ts';
+import type { Toolset } from './toolset.ts';
 
-/** Retries of one tool, counted over consecutive steps (spec 06 §8.1). */
-export interface RetryCounters {
-  /** Notes a failure in this step; false when the tool has no retry left. */
-  fail(tool: string): boolean;
-  /** Ends the step: tools that did not fail in it start from zero again. */
-  nextStep(): void;
+/** A call that ends the run because somebody else answers it. */
+export interface DeferredCall {
+  readonly call: ToolCallPart;
+  /** Validated and normalised. */
+  readonly args: JsonObject;
 }
 
-export function createRetryCounters(): RetryCounters {
-  let counts = new Map<string, number>();
-  let failed = new Set<string>();
-  return {
-    fail(tool) {
-      if ((counts.get(tool) ?? 0) >= 1) return false;
-      failed.add(tool);
-      return true;
-    },
-    nextStep() {
-      counts = new Map([...failed].map((tool) => [tool, (counts.get(tool) ?? 0) + 1]));
-      failed = new Set();
-    },
-  };
+/** What came of the calls of one response. */
+export interface CallsOutcome {
+  /** For the next (or closing) request, in the order of work. */
+  readonly parts: readonly AnswerPart[];
+  /** The structured answer, if one of the calls gave it. */
+  readonly final: JsonObject | null;
+  /** Without a final answer, these end the run. */
+  readonly deferred: readonly DeferredCall[];
+  /** Output calls that were refused; each counts as an output retry (spec 06 §8.2). */
+  readonly refusedOutputs: number;
 }
 
-/** What the calls of one response need to know. */
-export interface ToolCallContext {
+/** What answering calls needs. */
+export interface ToolCallDeps {
+  readonly toolset: Toolset;
   readonly counters: RetryCounters;
   readonly finishReason: FinishReason | null;
   /** The `max_tokens` setting for error texts, or null. */
   readonly maxTokens: string | null;
   /** RFC 3339 of now. */
   readonly now: () => string;
-  /** Publishes events; awaited before the next step of work. */
   readonly emit: (events: readonly AgentStreamEvent[]) => Promise<void>;
+  readonly signal: AbortSignal;
 }
 
-/** Answers every call of a response; returns the parts of the next request, in queue order. */
-export async function answerToolCalls(
-  calls: readonly ToolCallPart[],
-  context: ToolCallContext,
-): Promise<readonly RequestPart[]> {
+/** The deps, and how a failed call is counted. */
+export interface CallContext extends ToolCallDeps {
+  /**
+   * Counts a failure of the call's tool. When it has no retry left, runs `announce` and throws what ends the run; a
+   * response that was cut at its token limit is told apart and not announced (spec 06 §8.1, §8.3).
+   */
+  noteFailure(call: ToolCallPart, announce: () => void): void;
+}
+
+/** Answers every call of a response. Throws what ends the run: an AgentError, or what a tool threw. */
+export async function answerToolCalls(calls: readonly ToolCallPart[], deps: ToolCallDeps): Promise<CallsOutcome> {
+  if (calls.length > MAX_CALLS_PER_RESPONSE) throw agentErrors.tooManyCalls(calls.length);
+  const context: CallContext = {
+    ...deps,
+    noteFailure(call, announce) {
+      if (deps.counters.fail(call.tool_name)) {
+        announce();
+        return;
+      }
+      if (isTruncated(calls, deps.finishReason)) throw agentErrors.lengthInToolCall(deps.maxTokens);
+      announce();
+      throw agentErrors.toolRetries(call.tool_name);
+    },
+  };
+  const groups = group(calls, deps.toolset);
+  const outputs = await answerOutputs(groups.output, context);
+  const skipped = outputs.final === null ? [] : groups.queue.filter(({ tool }) => tool !== null);
+  const queue = outputs.final === null ? groups.queue : groups.queue.filter(({ tool }) => tool === null);
+  const parts: AnswerPart[] = [
+    ...outputs.parts,
+    ...skipped.map(({ call }) => toolReturn(call, TOOL_NOT_EXECUTED, deps.now())),
+    ...(queue.length === 0 ? [] : await runQueue(queue, context)),
+  ];
+  const externals = await collectExternals(groups.external, outputs.final !== null, context);
+  return { ...outputs, parts: [...parts, ...externals.parts], deferred: externals.deferred };
+}
+
+interface Groups {
+  readonly output: { readonly call: ToolCallPart; readonly contract: OutputContract }[];
+  /** Function calls in response order, then unknown ones. */
+  readonly queue: QueuedCall[];
+  readonly external: { readonly call: ToolCallPart; readonly tool: ExternalTool }[];
+}
+
+function group(calls: readonly ToolCallPart[], toolset: Toolset): Groups {
+  const groups: Groups = { output: [], queue: [], external: [] };
+  const unknown: QueuedCall[] = [];
+  for (const call of calls) {
+    const handler = toolset.handlerOf(call.tool_name);
+    if (handler.kind === 'output') groups.output.push({ call, contract: handler.contract });
+    else if (handler.kind === 'unknown') unknown.push({ call, tool: null });
+    else if (handler.tool.kind === 'function') groups.queue.push({ call, tool: handler.tool });
+    else groups.external.push({ call, tool: handler.tool });
+  }
+  groups.queue.push(...unknown);
+  return groups;
+}
+
+/** Output calls (spec 06 §7 step 1): the first valid one is the answer, and only what is wrong with the others is announced. */
+async function answerOutputs(
+  calls: Groups['output'],
+  context: CallContext,
+): Promise<Pick<CallsOutcome, 'parts' | 'final' | 'refusedOutputs'>> {
   const events: AgentStreamEvent[] = [];
-  const parts: RetryPromptPart[] = [];
+  const parts: AnswerPart[] = [];
+  let final: JsonObject | null = null;
+  let refusedOutputs = 0;
+  const answer = (call: ToolCallPart, part: AnswerPart, argsValid: false | null) => {
+    events.push({ part: call, args_valid: argsValid, event_kind: 'function_tool_call' }, resultOf(part));
+    parts.push(part);
+  };
   try {
-    for (const call of calls) parts.push(refuseUnknown(call, calls, context, events));
-    for (const part of parts) events.push({ result: part, content: null, event_kind: 'function_tool_result' });
+    for (const { call, contract } of calls) {
+      if (final !== null) {
+        answer(call, toolReturn(call, OUTPUT_NOT_USED, context.now()), null);
+        continue;
+      }
+      const result = contract.validate(call.args);
+      if (result.ok) {
+        final = result.value;
+        parts.push(toolReturn(call, FINAL_RESULT_PROCESSED, context.now()));
+        continue;
+      }
+      noteOutputFailure(call, context);
+      refusedOutputs += 1;
+      answer(call, retryPrompt(call, result.retry, context.now()), false);
+    }
   } finally {
     await context.emit(events);
   }
-  return parts;
+  return { parts, final, refusedOutputs };
 }
 
-function refuseUnknown(
-  call: ToolCallPart,
-  calls: readonly ToolCallPart[],
-  context: ToolCallContext,
-  events: AgentStreamEvent[],
-): RetryPromptPart {
-  const retry = context.counters.fail(call.tool_name);
-  if (!retry && truncated(calls, context.finishReason)) throw agentErrors.lengthInToolCall(context.maxTokens);
-  events.push({ part: call, args_valid: false, event_kind: 'function_tool_call' });
-  if (!retry) throw agentErrors.toolRetries(call.tool_name);
-  return {
-    content: `Unknown tool name: '${call.tool_name}'. No tools available.`,
-    tool_name: call.tool_name,
-    tool_call_id: call.tool_call_id,
-    timestamp: context.now(),
-    part_kind: 'retry-prompt',
-  };
+/** The output tool counts like any other, but its end is worded as that of the output, and not announced (spec 06 §8.1). */
+function noteOutputFailure(call: ToolCallPart, context: CallContext): void {
+  try {
+    context.noteFailure(call, () => {});
+  } catch (error) {
+    throw (error as AgentError).code === 'tool_retries' ? agentErrors.outputRetries() : error; // noteFailure throws nothing else
+  }
+}
+
+/** External calls (spec 06 §7 step 5): validated and collected, never executed. */
+async function collectExternals(
+  calls: Groups['external'],
+  hasFinal: boolean,
+  context: CallContext,
+): Promise<Pick<CallsOutcome, 'parts' | 'deferred'>> {
+  const events: AgentStreamEvent[] = [];
+  const parts: AnswerPart[] = [];
+  const deferred: DeferredCall[] = [];
+  try {
+    for (const { call, tool } of calls) {
+      if (hasFinal) {
+        parts.push(toolReturn(call, TOOL_NOT_EXECUTED, context.now()));
+        continue;
+      }
+      const result = tool.validate(call.args);
+      if (result.ok) {
+        events.push({ part: call, args_valid: true, event_kind: 'function_tool_call' });
+        deferred.push({ call, args: result.value });
+        continue;
+      }
+      context.noteFailure(call, () => events.push({ part: call, args_valid: false, event_kind: 'function_tool_call' }));
+      const part = retryPrompt(call, result.retry, context.now());
+      events.push(resultOf(part));
+      parts.push(part);
+    }
+  } finally {
+    await context.emit(events);
+  }
+  return { parts, deferred };
 }
 
 /** The response ended at the token limit inside its last call (spec 06 §8.3). */
-function truncated(calls: readonly ToolCallPart[], finishReason: FinishReason | null): boolean {
+function isTruncated(calls: readonly ToolCallPart[], finishReason: FinishReason | null): boolean {
   if (finishReason !== 'length') return false;
   const args = calls.at(-1)?.args ?? '';
   if (typeof args !== 'string') return false;

@@ -1,6 +1,7 @@
 // The reserved layer names: which class may fill them and what the runner gets from them (spec 02 §12.1 step 7, §12.3).
 
 import type { AgentModel } from '../agent/model.ts';
+import type { AgentTool, OutputContract } from '../agent/tools.ts';
 import { CompositionError } from '../compositor/errors.ts';
 import type { CreateRunRequest, RunLayerSpec } from '../protocol/runs.ts';
 import type { AgentLayer, AgentLayerType, HistorySlot } from './types.ts';
@@ -58,4 +59,16 @@ export function llmModel(layers: Layers): AgentModel {
   // The reference raises KeyError: its text is the message's repr, quotes included (spec 02 §12.1, README corrections).
   if (model === undefined) throw new CompositionError(`"Layer 'llm' is not defined in this compositor run."`);
   return model;
+}
+
+/** How the run must answer, or null for text. @throws CompositionError */
+export async function outputContract(layers: Layers): Promise<OutputContract | null> {
+  return (await slotLayer(layers, 'output')?.outputContract?.()) ?? null;
+}
+
+/** The run's tools in the order in which the model is told of them: questions first, then layer by layer (spec 06 §1). */
+export function toolsOf(layers: Layers): readonly AgentTool[] {
+  const all = [...layers.values()];
+  const questions = all.flatMap(({ humanInput }) => humanInput?.tool ?? []);
+  return [...questions, ...all.flatMap((layer) => layer.tools?.() ?? [])];
 }

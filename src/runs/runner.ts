@@ -2,6 +2,7 @@
 // effects is decided before any layer is entered, in the reference's order of texts (02 §14.2).
 
 import { runAgent } from '../agent/loop.ts';
+import { createToolset } from '../agent/toolset.ts';
 import { type Clock, rfc3339 } from '../base/clock.ts';
 import { errorText } from '../base/errors.ts';
 import { newMessageRunId } from '../base/ids.ts';
@@ -9,14 +10,16 @@ import { CompositionError } from '../compositor/errors.ts';
 import { planRun } from '../compositor/plan.ts';
 import type { LayerRegistry } from '../compositor/registry.ts';
 import { type CompositorRun, prepareRun, withinRun } from '../compositor/run.ts';
+import { deferredResult, humanInput } from '../layers/human-input.ts';
 import { checkUserPrompts, composePrompts, userTurnContent } from '../layers/prompts.ts';
-import { checkShapes, historySlot, isLifecycleOnly, llmModel, slotLayer } from '../layers/slots.ts';
+import { checkShapes, historySlot, isLifecycleOnly, llmModel, outputContract, toolsOf } from '../layers/slots.ts';
 import type { AgentLayer, AgentLayerType } from '../layers/types.ts';
 import { PluginDaemonError } from '../models/plugin-daemon-error.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { RunResult, RunUsage, TerminalEvent } from '../protocol/events.ts';
 import type { CreateRunRequest } from '../protocol/runs.ts';
 import type { Wire } from '../protocol/wire.ts';
+import { StoreUnavailableError } from './errors.ts';
 import type { RunStore } from './ports.ts';
 import { type RunFunction, ShutdownError, shutdownEvent } from './scheduler.ts';
 import { createEventSink, type EventSink, finishPersistently, RunOverError } from './sink.ts';
@@ -30,6 +33,16 @@ export interface RunnerDeps {
   readonly layerTypes: readonly AgentLayerType[];
   readonly registry: LayerRegistry<AgentLayer>;
 }
+
+/** The terminal event of a run whose events could not be stored for too long. It shows once the store is back. */
+const storeLostEvent: TerminalEvent = {
+  type: 'run_failed',
+  error: 'the store was unavailable for too long to record this run',
+  reason: 'store_unavailable',
+  errorType: null,
+  snapshot: null,
+  usage: null,
+};
 
 /** Builds the function that executes runs. It ends every run itself and throws only when the store does not let it. */
 export function createRunner(deps: RunnerDeps): RunFunction {
@@ -62,6 +75,7 @@ async function execute(
       return null;
     }
     if (signal.reason instanceof ShutdownError) return shutdownEvent;
+    if (error instanceof StoreUnavailableError) return storeLostEvent;
     const structured = error instanceof PluginDaemonError ? error.structured() : null;
     const texts = deps.wire.failure(errorText(error), structured);
     return { type: 'run_failed', ...texts, errorType: null, snapshot: null, usage: null };
@@ -82,7 +96,7 @@ async function succeed(
   const run = prepareRun(plan, request.session_snapshot, {
     onSuppressedError: (layer, error) => logger.error('layer exit failed', { layer, error: errorText(error) }),
   });
-  const body = lifecycleOnly ? exitOnly : agentBody(deps, request, run, sink, signal);
+  const body = lifecycleOnly ? exitOnly : await agentBody(deps, request, run, sink, signal);
   const { result, usage } = await withinRun(run, signal, body);
   return { type: 'run_succeeded', snapshot: run.snapshot(), result, usage };
 }
@@ -98,25 +112,28 @@ async function exitOnly(): Promise<BodyResult> {
 }
 
 /** Resolves the slots in the order of spec 02 §12.1 steps 6–8; what it returns runs the agent. */
-function agentBody(
+async function agentBody(
   deps: RunnerDeps,
   request: CreateRunRequest,
   run: CompositorRun<AgentLayer>,
   sink: EventSink,
   signal: AbortSignal,
-): () => Promise<BodyResult> {
+): Promise<() => Promise<BodyResult>> {
   const prompts = composePrompts(run.layers.values());
   const deferredResults = request.deferred_tool_results;
   if (deferredResults === null) checkUserPrompts(prompts.user);
-  slotLayer(run.layers, 'output');
+  const output = await outputContract(run.layers);
   const history = historySlot(run.layers);
+  const human = humanInput(run.layers);
   const model = llmModel(run.layers);
+  const toolset = createToolset(toolsOf(run.layers), output);
   if (deferredResults !== null && history === null) {
     throw new CompositionError("Deferred tool results require a 'history' layer with prior message history.");
   }
   return async () => {
-    const { output, newMessages, usage } = await runAgent({
+    const { result, newMessages, usage } = await runAgent({
       model,
+      toolset,
       systemPrompts: prompts.system,
       history: history?.read() ?? [],
       userPrompt: userTurnContent(prompts.user),
@@ -127,7 +144,7 @@ function agentBody(
       signal,
     });
     history?.append(newMessages);
-    return { result: { output }, usage };
+    return { result: 'output' in result ? result : deferredResult(result.deferred, human, history), usage };
   };
 }
 

@@ -8,9 +8,9 @@ const user = (content: string): ModelMessage =>
 
 describe('event sequences of spec 06 §14', () => {
   test('one-chunk text', async () => {
-    const { kinds, outcome } = await play([[text('hello')]]);
+    const { kinds, output } = await play([[text('hello')]]);
     expect(kinds).toEqual(['PS(text)', 'FR', 'PE(text)']);
-    expect(outcome?.output).toBe('hello');
+    expect(output).toBe('hello');
   });
 
   test('streamed text: the start holds the first fragment, the end all of it', async () => {
@@ -29,9 +29,9 @@ describe('event sequences of spec 06 §14', () => {
 
   test('a file between texts has no part_end', async () => {
     const file = { kind: 'file', data: 'AA==', mediaType: 'image/png', identifier: 'abc123' } as const;
-    const { kinds, outcome } = await play([[text('a'), file, text('b')]]);
+    const { kinds, output } = await play([[text('a'), file, text('b')]]);
     expect(kinds).toEqual(['PS(text)', 'FR', 'PE(text)', 'PS(file)', 'PS(text)', 'PE(text)']);
-    expect(outcome?.output).toBe('ab');
+    expect(output).toBe('ab');
   });
 
   test('the same tool call id again replaces the part at its index', async () => {
@@ -42,7 +42,7 @@ describe('event sequences of spec 06 §14', () => {
   });
 
   test('an unknown tool is answered with a retry prompt and the model is asked again', async () => {
-    const { kinds, calls, outcome, events } = await play([[call('c1', 'nope', '{"a":1}')], [text('ok')]]);
+    const { kinds, calls, output, events } = await play([[call('c1', 'nope', '{"a":1}')], [text('ok')]]);
     expect(kinds).toEqual([
       'PS(tool-call)',
       'PE(tool-call)',
@@ -58,7 +58,7 @@ describe('event sequences of spec 06 §14', () => {
       'response:tool-call',
       'request:retry-prompt',
     ]);
-    expect(outcome?.output).toBe('ok');
+    expect(output).toBe('ok');
   });
 
   test('an empty answer asks again with an empty request, and is not announced', async () => {
@@ -73,7 +73,7 @@ describe('event sequences of spec 06 §14', () => {
   });
 
   test('whitespace is an answer', async () => {
-    expect((await play([[text(' \n')]])).outcome?.output).toBe(' \n');
+    expect((await play([[text(' \n')]])).output).toBe(' \n');
   });
 });
 
@@ -135,9 +135,9 @@ describe('what ends a run without an answer', () => {
 
 describe('answers that fall back to earlier text', () => {
   test('text beside a tool call answers when the next response is empty', async () => {
-    const { outcome, error } = await play([[text('draft'), call('1', 'nope')], []]);
+    const { output, error } = await play([[text('draft'), call('1', 'nope')], []]);
     expect(error).toBeNull();
-    expect(outcome?.output).toBe('draft');
+    expect(output).toBe('draft');
   });
 
   test("text of an earlier run never does: last turn's answer is not repeated (06 §18.1)", async () => {

@@ -2,6 +2,9 @@
 
 import { type AgentOutcome, type AgentRunOptions, runAgent } from '../../src/agent/loop.ts';
 import type { AgentModel, ModelCall, ModelDelta } from '../../src/agent/model.ts';
+import type { AgentTool, OutputContract } from '../../src/agent/tools.ts';
+import { createToolset } from '../../src/agent/toolset.ts';
+import type { JsonValue } from '../../src/base/json.ts';
 import type { AgentStreamEvent } from '../../src/protocol/events.ts';
 import type { ModelMessage } from '../../src/protocol/messages.ts';
 
@@ -46,16 +49,25 @@ export function modelOf(answers: readonly (readonly (ModelDelta | Error)[])[], m
 
 export interface Played {
   readonly outcome: AgentOutcome | null;
+  /** The output, if the run ended with one. */
+  readonly output: JsonValue | undefined;
   readonly error: string | null;
   readonly events: readonly AgentStreamEvent[];
   readonly kinds: readonly string[];
   readonly calls: readonly ModelCall[];
 }
 
+/** Options of the loop, or what they are made of. */
+export interface PlayOptions extends Partial<AgentRunOptions> {
+  readonly maxTokens?: string;
+  readonly tools?: readonly AgentTool[];
+  readonly output?: OutputContract;
+}
+
 /** Runs the loop over these answers. */
 export async function play(
   answers: readonly (readonly (ModelDelta | Error)[])[],
-  options: Partial<AgentRunOptions> & { maxTokens?: string } = {},
+  options: PlayOptions = {},
 ): Promise<Played> {
   const { model, calls } = modelOf(answers, options.maxTokens ?? null);
   const events: AgentStreamEvent[] = [];
@@ -64,6 +76,7 @@ export async function play(
   try {
     outcome = await runAgent({
       model,
+      toolset: createToolset(options.tools ?? [], options.output ?? null),
       systemPrompts: [],
       history: [],
       userPrompt: 'hi',
@@ -77,7 +90,8 @@ export async function play(
   } catch (thrown) {
     error = thrown instanceof Error ? thrown.message : String(thrown);
   }
-  return { outcome, error, events, kinds: events.map(shortName), calls };
+  const output = outcome !== null && 'output' in outcome.result ? outcome.result.output : undefined;
+  return { outcome, output, error, events, kinds: events.map(shortName), calls };
 }
 
 /** `PS(text)`, `FR`, `PD`, `PE(text)`, `TC(false)`, `TR(retry)`: the notation of spec 06 §14. */
