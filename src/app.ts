@@ -65,7 +65,8 @@ async function open(settings: Settings, logger: Logger): Promise<Running> {
     const layerTypes = createLayerTypes({
       messages: messageSchemas({ now: () => rfc3339(clock.nowMicros()), toolCallId: newToolCallId }),
       createPluginModel: (config, context) =>
-        createPluginModel(daemon, config, { tenantId: context.tenant_id, userId: context.user_id }),
+        createPluginModel(daemon, config, { tenantId: context.tenant_id, userId: context.user_id, owner: context }),
+      pluginDaemon: daemon,
       scriptedModel: settings.enableScriptedModel,
     });
     const registry = createLayerRegistry(layerTypes);

@@ -4,7 +4,7 @@
 import type { AgentStreamEvent } from '../protocol/events.ts';
 import type { ToolCallPart } from '../protocol/messages.ts';
 import { type AnswerPart, retryPrompt, toolReturn } from './answers.ts';
-import type { CallContext } from './tool-calls.ts';
+import type { CallContext } from './call-context.ts';
 import { type FunctionTool, type RetryContent, ToolRetryError } from './tools.ts';
 
 /** A call and what executes it; null: nothing does. */

@@ -13,9 +13,9 @@ import {
   TOOL_NOT_EXECUTED,
   toolReturn,
 } from './answers.ts';
+import type { CallContext, ToolCallDeps } from './call-context.ts';
 import { type AgentError, agentErrors, MAX_CALLS_PER_RESPONSE } from './errors.ts';
 import { type QueuedCall, resultOf, runQueue } from './queue.ts';
-import type { RetryCounters } from './retry-counters.ts';
 import type { ExternalTool, OutputContract } from './tools.ts';
 import type { Toolset } from './toolset.ts';
 
@@ -36,28 +36,6 @@ export interface CallsOutcome {
   readonly deferred: readonly DeferredCall[];
   /** Output calls that were refused; each counts as an output retry (spec 06 §8.2). */
   readonly refusedOutputs: number;
-}
-
-/** What answering calls needs. */
-export interface ToolCallDeps {
-  readonly toolset: Toolset;
-  readonly counters: RetryCounters;
-  readonly finishReason: FinishReason | null;
-  /** The `max_tokens` setting for error texts, or null. */
-  readonly maxTokens: string | null;
-  /** RFC 3339 of now. */
-  readonly now: () => string;
-  readonly emit: (events: readonly AgentStreamEvent[]) => Promise<void>;
-  readonly signal: AbortSignal;
-}
-
-/** The deps, and how a failed call is counted. */
-export interface CallContext extends ToolCallDeps {
-  /**
-   * Counts a failure of the call's tool. When it has no retry left, runs `announce` and throws what ends the run; a
-   * response that was cut at its token limit is told apart and not announced (spec 06 §8.1, §8.3).
-   */
-  noteFailure(call: ToolCallPart, announce: () => void): void;
 }
 
 /** Answers every call of a response. Throws what ends the run: an AgentError, or what a tool threw. */

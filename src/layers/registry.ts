@@ -4,6 +4,8 @@ import type { messageSchemas } from '../protocol/messages.ts';
 import { executionContextLayer } from './execution-context.ts';
 import { historyLayer } from './history.ts';
 import { type CreatePluginModel, pluginLlmLayer } from './plugin-llm.ts';
+import type { ToolDaemon } from './plugin-tools/tool.ts';
+import { pluginToolsLayer } from './plugin-tools.ts';
 import { promptLayer } from './prompt.ts';
 import { scriptedLlmLayer } from './scripted-llm.ts';
 import type { AgentLayerType } from './types.ts';
@@ -14,6 +16,8 @@ export interface LayerDependencies {
   readonly messages: ReturnType<typeof messageSchemas>;
   /** Builds the model of a `dify.plugin.llm` layer; called once per run. */
   readonly createPluginModel: CreatePluginModel;
+  /** What `dify.plugin.tools` calls its tools through. */
+  readonly pluginDaemon: ToolDaemon;
   /** Registers `test.scripted_llm`. */
   readonly scriptedModel: boolean;
 }
@@ -25,6 +29,7 @@ export function createLayerTypes(deps: LayerDependencies): readonly AgentLayerTy
     promptLayer,
     executionContextLayer,
     pluginLlmLayer(deps.createPluginModel),
+    pluginToolsLayer(deps.pluginDaemon),
     ...(deps.scriptedModel ? [scriptedLlmLayer] : []),
   ];
 }

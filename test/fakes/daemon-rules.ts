@@ -18,6 +18,7 @@ export interface CheckedRequest {
 
 const LLM_KEYS = 'provider,model_type,model,credentials,prompt_messages,model_parameters,tools,stop,stream';
 const TOOL_KEYS = 'provider,tool,credentials,credential_type,tool_parameters';
+const CREDENTIAL_TYPES = ['api-key', 'oauth2', 'unauthorized'];
 const MESSAGE_KEYS: Readonly<Record<string, string>> = {
   system: 'role,content,name',
   user: 'role,content,name',
@@ -84,7 +85,13 @@ function llmComplaint(data: Readonly<Record<string, unknown>>): string | null {
 function toolComplaint(data: Readonly<Record<string, unknown>>): string | null {
   const keys = Object.keys(data).join();
   if (keys !== TOOL_KEYS) return `data keys ${keys}`;
-  return isFilled(data.provider) && isFilled(data.tool) ? null : 'provider and tool are required';
+  if (!isFilled(data.provider) || !isFilled(data.tool)) return 'provider and tool are required';
+  if (!CREDENTIAL_TYPES.includes(String(data.credential_type))) return `credential_type ${data.credential_type}`;
+  if (!isObject(data.credentials)) return 'credentials is not an object';
+  if (Object.values(data.credentials).some((value) => typeof value === 'object' && value !== null)) {
+    return 'a credential is not a scalar';
+  }
+  return isObject(data.tool_parameters) ? null : 'tool_parameters is not an object';
 }
 
 function bad(status: number, message: string): Refusal {

@@ -31,7 +31,7 @@ export type ReplyItem =
 /** The answer to one request. */
 export type Reply = readonly ReplyItem[];
 
-/** What the daemon answers: one reply per model call, and per tool name one reply per call. */
+/** What the daemon answers: one reply per model call, and per tool name one reply per call; the last of a tool is repeated. */
 export interface DaemonScript {
   readonly llm?: readonly Reply[];
   readonly tool?: Readonly<Record<string, readonly Reply[]>>;

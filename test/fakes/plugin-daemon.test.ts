@@ -57,6 +57,23 @@ describe('the fake daemon refuses', () => {
   });
 });
 
+describe('the fake daemon refuses a tool call with', () => {
+  const tool = { provider: 'p', tool: 'get', credentials: {}, credential_type: 'api-key', tool_parameters: {} };
+  test.each([
+    ['no tool', { ...tool, tool: '' }],
+    ['another credential type', { ...tool, credential_type: 'password' }],
+    ['a nested credential', { ...tool, credentials: { a: [] } }],
+    ['parameters that are no object', { ...tool, tool_parameters: [] }],
+    ['another key order', Object.fromEntries(Object.entries(tool).toReversed())],
+  ])('%s', async (_, body) => {
+    daemon.play({ tool: { get: [[]] } });
+    const route = '/plugin/t/dispatch/tool/invoke';
+    expect((await send({ data: body }, good, route)).status).toBe(400);
+    expect((await send({ data: tool }, good, route)).status).toBe(200);
+    expect(daemon.violations).toHaveLength(1);
+  });
+});
+
 describe('the fake daemon', () => {
   test('writes JSON as Go does', async () => {
     expect(goJson('<a>&\u2028\u2029\u0085é')).toBe('"\\u003ca\\u003e\\u0026\\u2028\\u2029\u0085é"');
@@ -66,6 +83,17 @@ describe('the fake daemon', () => {
     expect(await response.text()).toBe(
       `data: ${goJson({ code: 0, message: 'success', data: chunk({ content: '<think>' }) })}\n\n`,
     );
+  });
+
+  test('repeats the last reply of a tool', async () => {
+    const tool = { provider: 'p', tool: 'get', credentials: {}, credential_type: 'api-key', tool_parameters: {} };
+    daemon.play({ tool: { get: [['one'], ['two']] } });
+    const ask = async () => await (await send({ data: tool }, good, '/plugin/t/dispatch/tool/invoke')).text();
+    expect([await ask(), await ask(), await ask()].map((text) => /one|two/.exec(text)?.[0])).toEqual([
+      'one',
+      'two',
+      'two',
+    ]);
   });
 
   test('plays several scripts at once, chosen by a credential', async () => {

@@ -191,15 +191,19 @@ export async function startFakeDaemon(options: FakeDaemonOptions = {}): Promise<
       return;
     }
     await playReply(connection, reply);
-    if (reply.some((item) => typeof item === 'object' && 'stop' in item)) goDown();
+    if (reply.some((item) => typeof item === 'object' && 'stop' in item)) {
+      goDown();
+      for (const open of connections) open.socket.end();
+    }
   }
 
   function takeReply(kind: 'llm' | 'tool', body: unknown): Reply | null {
     const data = isObject(body) && isObject(body.data) ? body.data : {};
     const credentials = isObject(data.credentials) ? data.credentials : {};
     const chosen = keyed.get(String(credentials.script_id)) ?? script;
-    const replies = kind === 'llm' ? chosen.llm : chosen.tool.get(String(data.tool));
-    return replies?.shift() ?? null;
+    if (kind === 'llm') return chosen.llm.shift() ?? null;
+    const replies = chosen.tool.get(String(data.tool)) ?? [];
+    return (replies.length > 1 ? replies.shift() : replies[0]) ?? null;
   }
 
   return {

@@ -6,6 +6,7 @@ import { planRun } from '../../src/compositor/plan.ts';
 import { createLayerRegistry } from '../../src/compositor/registry.ts';
 import { type CompositorRun, prepareRun } from '../../src/compositor/run.ts';
 import type { ExecutionContext } from '../../src/layers/execution-context.ts';
+import type { ToolDaemon } from '../../src/layers/plugin-tools/tool.ts';
 import { createLayerTypes } from '../../src/layers/registry.ts';
 import type { AgentLayer } from '../../src/layers/types.ts';
 import type { PluginLlmConfig } from '../../src/models/plugin-llm-config.ts';
@@ -20,7 +21,21 @@ export interface RecordedModel extends AgentModel {
   readonly context: ExecutionContext;
 }
 
-export const layerTypes = ({ scriptedModel = true } = {}) =>
+/** A client of a daemon that nobody may call. */
+const NO_DAEMON: ToolDaemon = {
+  apiKey: 'golden-daemon-key',
+  streamItems() {
+    throw new Error('this test has no daemon');
+  },
+};
+
+export const layerTypes = ({
+  scriptedModel = true,
+  pluginDaemon = NO_DAEMON,
+}: {
+  readonly scriptedModel?: boolean;
+  readonly pluginDaemon?: ToolDaemon;
+} = {}) =>
   createLayerTypes({
     messages: messageSchemas({ now: () => NOW, toolCallId: () => 'pyd_ai_0' }),
     createPluginModel: (config, context): RecordedModel => ({
@@ -31,6 +46,7 @@ export const layerTypes = ({ scriptedModel = true } = {}) =>
       maxTokens: null,
       stream: async function* () {},
     }),
+    pluginDaemon,
     scriptedModel,
   });
 
@@ -40,7 +56,11 @@ export type Composition = Readonly<
 >;
 
 /** Plans and prepares a composition with the real types. */
-export function prepare(layers: Composition, snapshot: SessionSnapshot | null = null): CompositorRun<AgentLayer> {
+export function prepare(
+  layers: Composition,
+  snapshot: SessionSnapshot | null = null,
+  types = layerTypes(),
+): CompositorRun<AgentLayer> {
   const specs = Object.entries(layers).map(([name, { type, config = null, deps = {} }]) => ({
     name,
     type,
@@ -48,7 +68,7 @@ export function prepare(layers: Composition, snapshot: SessionSnapshot | null = 
     deps,
     metadata: {},
   }));
-  const registry = createLayerRegistry(layerTypes());
+  const registry = createLayerRegistry(types);
   const plan = planRun({ schema_version: 1, layers: specs }, { default: 'suspend', layers: {} }, registry);
   return prepareRun(plan, snapshot);
 }

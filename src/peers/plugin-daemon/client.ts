@@ -159,7 +159,7 @@ async function readErrorBody(exchange: Exchange): Promise<string> {
 function bodyText(call: DaemonCall): string {
   const envelope = call.userId === null ? { data: call.data } : { data: call.data, user_id: call.userId };
   try {
-    return stringifyJson(envelope, { nonFinite: 'throw' });
+    return stringifyJson(envelope, { nonFinite: 'throw', floats: 'repr' });
   } catch (error) {
     throw new DaemonProtocolError('bad_request', error instanceof Error ? error.message : String(error));
   }

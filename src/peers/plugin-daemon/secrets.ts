@@ -7,7 +7,8 @@ const MASK = '***';
 /** Shorter values are too common in ordinary text to be replaced, unless their name says that they are secret. */
 const MIN_LENGTH = 8;
 const MIN_NAMED_LENGTH = 4;
-const SECRET_NAME = /key|secret|token|passw|credential|auth/i;
+/** Names of credentials whose values are secret, however short or plain. */
+export const SECRET_NAME = /key|secret|token|passw|credential|auth/i;
 /** A plain word such as `supported` or `tool_call` under an ordinary name is an option, not a secret. */
 const PLAIN_WORD = /^[A-Za-z]*(?:[_-][a-z]+)*$/;
 
