@@ -2,6 +2,7 @@
 
 import type { ModelDelta } from '../agent/model.ts';
 import type { FinishReason } from '../protocol/messages.ts';
+import { decodeBase64 } from '../wiretext/base64.ts';
 import { identifierOf } from './identifier.ts';
 import { type ContentItem, type LlmChunk, readLlmChunk } from './llm-chunk.ts';
 import { createThinkSplitter, splitListText } from './think-splitter.ts';
@@ -29,7 +30,11 @@ export function createChunkReader(reject: (text: string) => Error): ChunkReader 
         if (typeof item.data === 'string' && item.data !== '') splitListText(item.data, out);
       } else if (isMedia(item.type)) {
         if (typeof item.url === 'string' && item.url !== '') throw reject(URL_MEDIA);
-        if (typeof item.base64_data === 'string' && item.base64_data !== '') out.push(fileOf(item, item.base64_data));
+        if (typeof item.base64_data === 'string' && item.base64_data !== '') {
+          const bytes = decodeBase64(item.base64_data);
+          if (typeof bytes === 'string') throw reject(bytes); // as Python words what it cannot decode
+          out.push(fileOf(item, bytes));
+        }
       }
     }
   };
@@ -84,8 +89,7 @@ function isMedia(type: unknown): boolean {
   return type === 'image' || type === 'audio' || type === 'video' || type === 'document';
 }
 
-function fileOf(item: ContentItem, base64: string): ModelDelta {
-  const bytes = Buffer.from(base64, 'base64');
+function fileOf(item: ContentItem, bytes: Buffer): ModelDelta {
   return {
     kind: 'file',
     data: bytes.toString('base64').replaceAll('+', '-').replaceAll('/', '_'),

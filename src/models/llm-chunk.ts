@@ -4,6 +4,7 @@
 import {
   absent,
   any,
+  decimal,
   dict,
   float,
   int,
@@ -51,22 +52,24 @@ const toolCall = model(
   ignore,
 );
 
-/** Prices are not read here: any spelling will do. All twelve are required. */
+/** Prices are not read here, but must be some. All twelve are required. */
 const usage = model(
   'LLMUsage',
   {
     prompt_tokens: required(int()),
-    prompt_unit_price: required(any()),
-    prompt_price_unit: required(any()),
-    prompt_price: required(any()),
+    prompt_unit_price: required(decimal()),
+    prompt_price_unit: required(decimal()),
+    prompt_price: required(decimal()),
     completion_tokens: required(int()),
-    completion_unit_price: required(any()),
-    completion_price_unit: required(any()),
-    completion_price: required(any()),
+    completion_unit_price: required(decimal()),
+    completion_price_unit: required(decimal()),
+    completion_price: required(decimal()),
     total_tokens: required(int()),
-    total_price: required(any()),
+    total_price: required(decimal()),
     currency: required(str()),
     latency: required(float()),
+    time_to_first_token: absent(nullable(float())),
+    time_to_generate: absent(nullable(float())),
   },
   ignore,
 );
@@ -75,10 +78,12 @@ const chunkSchema = model(
   'LLMResultChunk',
   {
     model: required(str()),
+    system_fingerprint: absent(nullable(str())),
     delta: required(
       model(
         'LLMResultChunkDelta',
         {
+          index: absent(nullable(int())),
           message: required(
             model(
               'AssistantPromptMessage',
@@ -122,7 +127,7 @@ const NO_CALLS: readonly RawToolCall[] = [];
 function readGood(data: unknown): LlmChunk | null {
   if (!isFields(data) || typeof data.model !== 'string') return null;
   const delta = data.delta;
-  if (!isFields(delta)) return null;
+  if (!isFields(delta) || !isIndex(delta.index) || !isText(data.system_fingerprint)) return null;
   const message = delta.message;
   if (!isFields(message)) return null;
   const content = message.content ?? '';
@@ -141,19 +146,33 @@ function readGood(data: unknown): LlmChunk | null {
   };
 }
 
+/** A raw number is an object too, of one key. */
 function isFields(value: unknown): value is Fields {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !('rawJSON' in value);
+}
+
+function isIndex(value: unknown): boolean {
+  return value === undefined || value === null || Number.isSafeInteger(value);
+}
+
+function isText(value: unknown): boolean {
+  return value === undefined || value === null || typeof value === 'string';
 }
 
 function isGoodCall(call: unknown): call is RawToolCall {
-  if (!isFields(call) || !isFields(call.function)) return false;
+  if (!isFields(call) || !isFields(call.function) || !isText(call.type)) return false;
   const { name, arguments: args } = call.function;
   return typeof name === 'string' && typeof args === 'string';
 }
 
 function isGoodUsage(value: Fields): boolean {
-  for (const key of USAGE_KEYS) if (value[key] === undefined) return false;
+  for (const key of PRICES) {
+    const price = value[key];
+    if (!(typeof price === 'string' ? PLAIN_DECIMAL.test(price) : Number.isFinite(price))) return false;
+  }
   return (
+    value.time_to_first_token === undefined &&
+    value.time_to_generate === undefined &&
     Number.isSafeInteger(value.prompt_tokens) &&
     Number.isSafeInteger(value.completion_tokens) &&
     Number.isSafeInteger(value.total_tokens) &&
@@ -162,19 +181,17 @@ function isGoodUsage(value: Fields): boolean {
   );
 }
 
-const USAGE_KEYS = [
-  'prompt_tokens',
+/** Nearly every price; others are the schema's to judge. */
+const PLAIN_DECIMAL = /^\d+(?:\.\d+)?$/;
+
+const PRICES = [
   'prompt_unit_price',
   'prompt_price_unit',
   'prompt_price',
-  'completion_tokens',
   'completion_unit_price',
   'completion_price_unit',
   'completion_price',
-  'total_tokens',
   'total_price',
-  'currency',
-  'latency',
 ] as const;
 
 function tokens(prompt: JsonNumber, completion: JsonNumber) {

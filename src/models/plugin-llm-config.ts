@@ -6,6 +6,7 @@ import {
   bool,
   dict,
   float,
+  instanceOf,
   int,
   list,
   literal,
@@ -29,7 +30,7 @@ const modelSettings = model(
     top_p: absent(float()),
     /** `top_k`, `tool_choice` and `service_tier` are refused at the target; accepted here (README corrections). */
     top_k: absent(int()),
-    timeout: absent(float()),
+    timeout: absent(union({ float: float(), 'is-instance[Timeout]': instanceOf('Timeout') })),
     parallel_tool_calls: absent(bool()),
     tool_choice: absent(any()),
     seed: absent(int()),

@@ -1,7 +1,10 @@
-// The configuration of `test.scripted_llm`: what a model answers, call by call. Ours alone; the reference has no such layer.
+// The configuration of `test.scripted_llm`: what a model answers and what its tools return, call by call. Ours alone; the
+// reference has no such layer.
 
 import type { JsonValue } from '../base/json.ts';
 import {
+  absent,
+  bool,
   dict,
   int,
   json,
@@ -52,7 +55,8 @@ export type ScriptedItem = Out<typeof item>;
 
 const turn = model('ScriptedTurn', {
   items: optional(list(item), () => []),
-  finish_reason: optional(nullable(literal('stop', 'length', 'content_filter', 'tool_call', 'error')), 'stop' as const),
+  /** Absent: `tool_call` when the turn calls a tool, else `stop`. */
+  finish_reason: absent(nullable(literal('stop', 'length', 'content_filter', 'tool_call', 'error'))),
   usage: optional(
     nullable(
       model('ScriptedUsage', {
@@ -68,10 +72,44 @@ const turn = model('ScriptedTurn', {
 /** The answer to one model call. */
 export type ScriptedTurn = Out<typeof turn>;
 
+const toolResult = model(
+  'ScriptedToolResult',
+  {
+    delay_ms: optional(nullable(int({ ge: 0, le: MAX_DELAY_MS })), null),
+    /** What the tool returns. Absent: its arguments. */
+    content: absent(json()),
+    /** Asks the model to try again with this hint. */
+    retry: optional(nullable(str({ minLength: 1 })), null),
+    /** Ends the run with this text. */
+    error: optional(nullable(str({ minLength: 1 })), null),
+  },
+  {
+    check: (result) => {
+      const ends = [result.retry !== null, result.error !== null, 'content' in result].filter(Boolean).length;
+      return ends > 1 ? 'A result takes one of content, retry and error.' : null;
+    },
+  },
+);
+/** What one call of a scripted tool comes to. */
+export type ScriptedToolResult = Out<typeof toolResult>;
+
+const tool = model('ScriptedTool', {
+  name: required(str({ minLength: 1 })),
+  description: optional(str(), ''),
+  parameters: optional(dict(json()), () => ({ type: 'object', properties: {} })),
+  /** Calls of a response that contains a sequential one run one by one. */
+  sequential: optional(bool(), false),
+  /** Call k of a run gets result k; the last one repeats. None: the tool returns its arguments. */
+  results: optional(list(toolResult), () => []),
+});
+/** A tool that answers from the script. */
+export type ScriptedTool = Out<typeof tool>;
+
 /** Validates the config of `test.scripted_llm`. */
 export const scriptedConfig = model('ScriptedLLMLayerConfig', {
   model: optional(str({ minLength: 1 }), 'scripted'),
   turns: required(list(turn)),
+  tools: optional(list(tool), () => []),
 });
 /** The validated config: turn k answers model call k of a run. */
 export type ScriptedConfig = Out<typeof scriptedConfig>;

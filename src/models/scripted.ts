@@ -66,8 +66,10 @@ function deltaOf({ text, thinking, tool_call: call }: ScriptedItem, position: nu
   return { kind: 'tool_call', key: call.id || `#${position}`, id: call.id, name: call.name, args };
 }
 
-function ending({ usage, finish_reason: reason }: ScriptedTurn): readonly ModelDelta[] {
+function ending({ items, usage, finish_reason: given }: ScriptedTurn): readonly ModelDelta[] {
   const deltas: ModelDelta[] = [];
+  const calls = items.some(({ tool_call: call }) => call !== null);
+  const reason = given === undefined ? (calls ? 'tool_call' : 'stop') : given;
   if (usage !== null) {
     const [inputTokens, outputTokens] = [toNumber(usage.prompt_tokens), toNumber(usage.completion_tokens)];
     deltas.push({ kind: 'usage', inputTokens, outputTokens });
@@ -76,7 +78,8 @@ function ending({ usage, finish_reason: reason }: ScriptedTurn): readonly ModelD
   return deltas;
 }
 
-function sleep(ms: number, signal: AbortSignal): Promise<void> {
+/** Resolves after `ms` milliseconds; rejects with the signal's reason at once when it aborts. */
+export function sleep(ms: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve, reject) => {
     if (signal.aborted) {
       reject(signal.reason);

@@ -3,7 +3,7 @@
 // One declaration, two readers; nothing here validates.
 
 import Type, { type TSchema } from 'typebox';
-import type { JsonValue, RawNumber } from '../base/json.ts';
+import type { JsonObject, JsonValue, RawNumber } from '../base/json.ts';
 
 /** Where a schema keeps its rule. A symbol, so that it never shows in JSON. */
 export const RULE: unique symbol = Symbol('rule');
@@ -38,6 +38,8 @@ export type Rule =
   | { readonly kind: 'int'; readonly ge?: number; readonly gt?: number; readonly le?: number }
   | { readonly kind: 'float' }
   | { readonly kind: 'bool' }
+  /** Python's Decimal: a number or its text. Yields what was given. */
+  | { readonly kind: 'decimal' }
   /** `literal_error` (typing.Literal) or `enum` (an Enum class): same wording, different type. */
   | { readonly kind: 'choice'; readonly type: 'literal_error' | 'enum'; readonly values: readonly (string | number)[] }
   /** `sequence`: declared as a Sequence, which words its refusals differently. */
@@ -70,6 +72,8 @@ export type Rule =
   /** pydantic's JsonValue: any JSON up to 255 levels (`recursion_loop` beyond). */
   | { readonly kind: 'json' }
   | { readonly kind: 'any' }
+  /** What no JSON value is, such as an instance of a class: always this issue. */
+  | { readonly kind: 'refused'; readonly type: string; readonly msg: string; readonly ctx: JsonObject | null }
   /** RFC 3339 or epoch number in; RFC 3339 UTC text with `Z` out. */
   | { readonly kind: 'datetime' };
 
@@ -98,6 +102,9 @@ export const int = (bounds: { ge?: number; gt?: number; le?: number } = {}): Sch
   );
 
 export const float = (): Schema<number | RawNumber> => withRule(Type.Number(), { kind: 'float' });
+
+export const decimal = (): Schema<string | number | RawNumber> =>
+  withRule(Type.Unsafe({ anyOf: [Type.Number(), Type.String()] }), { kind: 'decimal' });
 
 export const bool = (): Schema<boolean> => withRule(Type.Boolean(), { kind: 'bool' });
 
@@ -149,6 +156,24 @@ export const tagged = <M extends Record<string, Schema>>(
 export const json = (): Schema<JsonValue> => withRule(Type.Unsafe({}), { kind: 'json' });
 
 export const any = (): Schema<unknown> => withRule(Type.Unsafe({}), { kind: 'any' });
+
+/** Python's bytes. Only as a member of a union that also takes strings: it adds its words to other refusals. */
+export const bytes = (): Schema<never> =>
+  withRule(Type.Unsafe({ type: 'string', contentMediaType: 'application/octet-stream' }), {
+    kind: 'refused',
+    type: 'bytes_type',
+    msg: 'Input should be a valid bytes',
+    ctx: null,
+  });
+
+/** An instance of a Python class. Only as a member of a union: it adds its words to the refusals. */
+export const instanceOf = (name: string): Schema<never> =>
+  withRule(Type.Unsafe({ not: {} }), {
+    kind: 'refused',
+    type: 'is_instance_of',
+    msg: `Input should be an instance of ${name}`,
+    ctx: { class: name },
+  });
 
 export const datetime = (): Schema<string> => withRule(Type.String({ format: 'date-time' }), { kind: 'datetime' });
 

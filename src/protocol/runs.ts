@@ -1,6 +1,9 @@
 // The run API's bodies: what a caller posts and what it gets back (spec 01 §1.2, §1.5; 02 §1, §6).
 
+import type { JsonValue } from '../base/json.ts';
 import {
+  any,
+  bytes,
   checked,
   dict,
   enumeration,
@@ -13,19 +16,34 @@ import {
   type Out,
   optional,
   required,
+  type Schema,
   str,
+  union,
 } from './dialect.ts';
 
 /** What a layer does when the run exits. */
 export const exitIntent = enumeration('delete', 'suspend');
 export type ExitIntent = Out<typeof exitIntent>;
 
+/** Location segments of pydantic's, when a value fits no member of the unions below. */
+const JSON_VALUE = 'json-or-python[json=any,python=tagged-union[list[...],dict[str,...],str,bool,int,float,none]]';
+const CONFIG_VALUE = `union[${JSON_VALUE},LayerConfig]`;
+
+export const layerConfigValue = union({ [JSON_VALUE]: json(), LayerConfig: model('LayerConfig', {}) });
+/** Any JSON. An object may even nest without bound, for the reference also takes a mapping of anything. */
+export const layerConfigInput = union({
+  [CONFIG_VALUE]: layerConfigValue,
+  'dict[str,any]': dict(any()),
+  str: str(),
+  bytes: bytes(),
+});
+
 const runLayerSpec = model('RunLayerSpec', {
   name: required(str()),
   type: required(str()),
   deps: optional(dict(str()), () => ({})),
   metadata: optional(dict(json()), () => ({})),
-  config: optional(json(), null),
+  config: optional(layerConfigInput as Schema<JsonValue>, null), // all its members take and yield JSON
 });
 /** One layer of a composition: its name, type id, dependencies (key → layer name) and configuration. */
 export type RunLayerSpec = Out<typeof runLayerSpec>;

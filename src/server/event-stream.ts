@@ -7,6 +7,12 @@ import { type StoredEventReader, storedEventReader } from '../protocol/stored-ev
 import type { EventSubscription, StoredEvent } from '../runs/ports.ts';
 import { type FrameCache, joinChunks, KEEPALIVE } from './frames.ts';
 
+/**
+ * After a batch of this many events the next one waits for a turn of the event loop: a store of this process answers at
+ * once, and replays of long runs would otherwise keep everybody else waiting. A page of a replay has 100 (spec 01 §3).
+ */
+const LONG_BATCH = 100;
+
 /** What a stream needs from its registry. */
 export interface StreamHost {
   readonly frames: FrameCache;
@@ -28,6 +34,8 @@ export class EventStream {
   #controller: ReadableStreamDefaultController<Uint8Array> | null = null;
   #greeted = false;
   #over = false;
+  /** The last batch was a long one. */
+  #inReplay = false;
 
   constructor(runId: string, subscription: EventSubscription, host: StreamHost) {
     this.runId = runId;
@@ -71,9 +79,11 @@ export class EventStream {
   async #advance(): Promise<void> {
     try {
       for (;;) {
+        if (this.#inReplay) await new Promise(setImmediate);
         const events = await this.#subscription.next();
         if (this.#over) return;
         if (events === null) return this.end();
+        this.#inReplay = events.length >= LONG_BATCH;
         if (this.#deliver(events)) return;
       }
     } catch (error) {

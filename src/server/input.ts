@@ -28,7 +28,9 @@ export function bodyReader<T>(schema: Schema<T>, limits: BodyLimits): BodyReader
 async function parseBody(request: Request, limits: BodyLimits): Promise<JsonValue> {
   const bytes = await readBody(request, limits);
   if (bytes.byteLength === 0) return null;
-  if (!isJsonMediaType(request.headers.get('content-type'))) return new TextDecoder().decode(bytes);
+  if (!isJsonMediaType(request.headers.get('content-type'))) {
+    return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
+  }
   const parsed = parseJsonBytes(bytes);
   if (parsed.ok) return parsed.value;
   if (parsed.failure.kind !== 'syntax') throw unreadableBody();

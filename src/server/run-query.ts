@@ -1,55 +1,53 @@
 // The query and header values of the event routes (spec 01 §2, §3): which one counts, what it means, what is wrong with it.
 
 import { CURSOR_START, type EventId, parseCursor } from '../base/cursor.ts';
-import type { Issue } from '../validation/issue.ts';
 import { type IntParameter, parseQueryInt } from '../validation/query.ts';
 import { InvalidInputError } from './errors.ts';
 
+/** Where reading begins, as it was asked for. */
+export interface Cursor {
+  /** Null: the text is no cursor. */
+  readonly id: EventId | null;
+  readonly source: 'query' | 'header';
+  readonly name: string;
+  /** As written; an empty page echoes it (spec 01 §2). */
+  readonly text: string;
+}
+
 /** A page of events as it was asked for. */
 export interface PageQuery {
-  readonly after: EventId;
-  /** As written; an empty page echoes it (spec 01 §2). */
-  readonly afterText: string;
+  readonly after: Cursor;
   readonly limit: number;
 }
 
 /** Spec 01 §2. */
 export const LIMIT: IntParameter = { name: 'limit', defaultValue: 100, ge: 1, le: 500 };
 
-/** Reads `after` and `limit`. Throws InvalidInputError with the issues in this order. */
-export function readPageQuery(query: URLSearchParams): PageQuery {
-  const afterText = lastOf(query, 'after') ?? CURSOR_START;
-  const after = parseCursor(afterText);
-  const limit = parseQueryInt(query, LIMIT);
-  if (after !== null && limit.ok) return { after, afterText, limit: limit.value };
-  throw new InvalidInputError('query', [
-    ...(after === null ? [badCursor('after', afterText)] : []),
-    ...(limit.ok ? [] : limit.issues),
-  ]);
-}
+const queryCursor = (text: string): Cursor => ({ id: parseCursor(text), source: 'query', name: 'after', text });
 
 /**
- * The cursor of a stream: query `after`, else `Last-Event-ID`, else the start; empty ones fall through (spec 01 §3).
- * Throws InvalidInputError.
+ * Reads `after` and `limit`. Throws InvalidInputError about `limit` alone: a cursor is looked at when the run is known,
+ * as in the reference (where it reaches Redis).
  */
-export function readStreamCursor(query: URLSearchParams, headers: Headers): EventId {
-  const after = lastOf(query, 'after');
-  if (after !== null && after !== '') return cursorFrom('query', 'after', after);
-  const lastEventId = headers.get('last-event-id');
-  if (lastEventId !== null && lastEventId !== '') return cursorFrom('header', 'Last-Event-ID', lastEventId);
-  return CURSOR_START;
+export function readPageQuery(query: URLSearchParams): PageQuery {
+  const limit = parseQueryInt(query, LIMIT);
+  if (!limit.ok) throw new InvalidInputError('query', limit.issues);
+  return { after: queryCursor(lastOf(query, 'after') ?? CURSOR_START), limit: limit.value };
 }
 
-function cursorFrom(source: 'query' | 'header', name: string, text: string): EventId {
-  const cursor = parseCursor(text);
-  if (cursor === null) throw new InvalidInputError(source, [badCursor(name, text)]);
-  return cursor;
+/** The cursor of a stream: query `after`, else `Last-Event-ID`, else the start; empty ones fall through (spec 01 §3). */
+export function readStreamCursor(query: URLSearchParams, headers: Headers): Cursor {
+  const after = lastOf(query, 'after');
+  if (after !== null && after !== '') return queryCursor(after);
+  const text = headers.get('last-event-id');
+  if (text === null || text === '') return queryCursor(CURSOR_START);
+  return { id: parseCursor(text), source: 'header', name: 'Last-Event-ID', text };
 }
 
 /** Spec 01 §10.4: 422 where the reference answers 500. */
-function badCursor(name: string, text: string): Issue {
+export function badCursor({ source, name, text }: Cursor): InvalidInputError {
   const msg = 'Value error, invalid cursor: expected an event id such as 1780388130204-0';
-  return { type: 'value_error', loc: [name], msg, input: text, ctx: { error: {} } };
+  return new InvalidInputError(source, [{ type: 'value_error', loc: [name], msg, input: text, ctx: { error: {} } }]);
 }
 
 /** A repeated parameter's last value wins. */

@@ -1,7 +1,7 @@
 // The HTTP server: Bun listens, route-table.ts says what exists, Elysia hands the request to a plugin, errors.ts words
 // what went wrong. Here is only what every request has in common, and the life of the listener.
 
-import { Elysia } from 'elysia';
+import { Elysia, NotFoundError } from 'elysia';
 import { CodedError, errorText } from '../base/errors.ts';
 import { StoreUnavailableError } from '../runs/errors.ts';
 import { BODY_TIMEOUT_MS } from './body.ts';
@@ -106,6 +106,7 @@ export function createServer(deps: ServerDeps): HttpServer {
     try {
       return await app.fetch(routable(request));
     } catch (error) {
+      if (error instanceof NotFoundError) return notFound(); // Elysia reads a URL in a way that the table does not
       const expected = answerFor(error);
       if (expected !== null) {
         if (error instanceof StoreUnavailableError) {
@@ -118,10 +119,16 @@ export function createServer(deps: ServerDeps): HttpServer {
     }
   }
 
-  /** Elysia needs an absolute URL; Bun gives the bare target when the Host header is missing or malformed. */
+  /**
+   * Elysia needs an absolute URL without a fragment; Bun gives the bare target when the Host header is missing or
+   * malformed, and leaves a fragment in.
+   */
   function routable(request: Request): Request {
-    if (!request.url.startsWith('/')) return request;
-    const rebuilt = new Request(`http://localhost${request.url}`, request);
+    const { url } = request;
+    const hash = url.indexOf('#');
+    if (hash === -1 && !url.startsWith('/')) return request;
+    const bare = hash === -1 ? url : url.slice(0, hash);
+    const rebuilt = new Request(bare.startsWith('/') ? `http://localhost${bare}` : bare, request);
     originals.set(rebuilt, request);
     return rebuilt;
   }

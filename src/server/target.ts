@@ -5,7 +5,7 @@
 export interface Target {
   /** Percent-encoded, begins with `/` (else the target is no path). */
   readonly path: string;
-  /** With its `?`, or empty. */
+  /** With its `?`; empty when nothing follows it. */
   readonly query: string;
 }
 
@@ -17,7 +17,7 @@ export function parseTarget(url: string): Target {
   const end = hash === -1 ? url.length : hash;
   const mark = url.indexOf('?', start);
   if (mark === -1 || mark > end) return { path: url.slice(start, end), query: '' };
-  return { path: url.slice(start, mark), query: url.slice(mark, end) };
+  return { path: url.slice(start, mark), query: mark + 1 === end ? '' : url.slice(mark, end) };
 }
 
 /** Longer run ids than this are simply unknown. */

@@ -1,4 +1,5 @@
-// FastAPI's body of a 422: `{"detail":[{"type","loc","msg","input"[,"ctx"]}]}` (spec 01 §1.3).
+// FastAPI's body of a 422: `{"detail":[{"type","loc","msg","input"[,"ctx"]}]}` (spec 01 §1.3). It is written by
+// json.dumps and not by pydantic, which shows in small floats: `1e-05`.
 
 import { stringifyJson } from '../wiretext/json.ts';
 import type { Issue, LocSegment } from './issue.ts';
@@ -15,7 +16,7 @@ export function printDetail(issues: readonly Issue[], prefix: readonly LocSegmen
   let length = 0;
   for (const { type, loc, msg, input, ctx } of issues) {
     const entry = { type, loc: [...prefix, ...loc], msg, input: input ?? null };
-    const text = stringifyJson(ctx === undefined ? entry : { ...entry, ctx });
+    const text = stringifyJson(ctx === undefined ? entry : { ...entry, ctx }, { floats: 'repr' });
     length += text.length;
     if (printed.length > 0 && length > MAX_DETAIL_CHARS) break;
     printed.push(text);

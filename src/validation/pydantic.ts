@@ -1,7 +1,7 @@
 // pydantic's multi-line text of a failed validation (spec 02 §12.2): what a run_failed says about a config or a chunk.
 
 import { pythonTypeName, truncatedRepr } from '../wiretext/repr.ts';
-import type { Issue } from './issue.ts';
+import type { Issue, LocSegment } from './issue.ts';
 
 /** How to print. */
 export interface PydanticTextOptions {
@@ -12,6 +12,9 @@ export interface PydanticTextOptions {
 /** The version of the reference's lock file; it stands in every URL. */
 const ERRORS_URL = 'https://errors.pydantic.dev/2.12/v/';
 
+/** Errors that pydantic raises from Python code have no page. */
+const WITHOUT_URL: ReadonlySet<string> = new Set(['sequence_str']);
+
 /** Printed issues stop here, so that one bad config cannot fill the store; the header still counts all. */
 const MAX_PRINTED = 100;
 
@@ -19,12 +22,17 @@ const MAX_PRINTED = 100;
 export function printPydantic(className: string, issues: readonly Issue[], options: PydanticTextOptions): string {
   const lines = [`${issues.length} validation error${issues.length === 1 ? '' : 's'} for ${className}`];
   for (const { type, loc, msg, input } of issues.slice(0, MAX_PRINTED)) {
-    if (loc.length > 0) lines.push(loc.join('.'));
+    if (loc.length > 0) lines.push(loc.map(locText).join('.'));
     const value = options.maskInput ? '<masked>' : truncatedRepr(input);
     lines.push(`  ${msg} [type=${type}, input_value=${value}, input_type=${pythonTypeName(input)}]`);
-    lines.push(`    For further information visit ${ERRORS_URL}${type}`);
+    if (!WITHOUT_URL.has(type)) lines.push(`    For further information visit ${ERRORS_URL}${type}`);
   }
   return lines.join('\n');
+}
+
+/** A key with a dot stands in backticks. */
+function locText(segment: LocSegment): string {
+  return typeof segment === 'string' && segment.includes('.') ? `\`${segment}\`` : String(segment);
 }
 
 /** The issue of a text that is not JSON: `Invalid JSON: <jiter's message>` at the root. */

@@ -57,7 +57,7 @@ export function intNode(rule: RuleOf<'int'>): Node {
 const TRIM =
   /^[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+|[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+$/g;
 const INT_STRING = /^([+-]?\d+(?:_\d+)*)(?:\.0+)?$/;
-/** Python's own limit on the digits of a text that becomes an int. */
+/** Python's own limit on the digits of a text that becomes an int; pydantic counts a minus as one. */
 const MAX_INT_DIGITS = 4300;
 /** Floats from here on are no ints to pydantic (they leave 64 bits). */
 const TWO_63 = 2 ** 63;
@@ -77,7 +77,7 @@ function readInt(input: unknown, state: State): JsonNumber | typeof INVALID {
   const text = input.replace(TRIM, '');
   const digits = INT_STRING.exec(text)?.[1]?.replaceAll('_', '');
   if (digits !== undefined) {
-    return digits.replace(/^[+-]?0*/, '').length > MAX_INT_DIGITS ? tooLarge(input, state) : makeInt(digits);
+    return digits.replace(/^\+?(-?)0*/, '$1').length > MAX_INT_DIGITS ? tooLarge(input, state) : makeInt(digits);
   }
   const msg = 'Input should be a valid integer, unable to parse string as an integer';
   return report(state, 'int_parsing', msg, input);

@@ -5,6 +5,7 @@ import { isJsonObject } from '../base/json.ts';
 import { type Rule, ruleOf, type Schema } from '../protocol/dialect.ts';
 import { hasKeyOrder, keysOf, rememberOrder, setOwn } from '../wiretext/keys.ts';
 import { datetimeNode } from './datetime.ts';
+import { decimalNode } from './decimal.ts';
 import type { Issue, Result } from './issue.ts';
 import { modelNode, taggedNode } from './model.ts';
 import { boolNode, choiceNode, floatNode, intNode, stringNode } from './scalars.ts';
@@ -58,6 +59,8 @@ function build(rule: Rule): Node {
       return floatNode;
     case 'bool':
       return boolNode;
+    case 'decimal':
+      return decimalNode;
     case 'choice':
       return choiceNode(rule);
     case 'datetime':
@@ -79,7 +82,9 @@ function build(rule: Rule): Node {
     case 'checked':
       return checkedNode(nodeOf(rule.inner), rule.check as (value: unknown) => string | null); // it gets the inner value
     case 'json':
-      return (input, state) => (jsonFits(input, state, 1) ? input : INVALID);
+      return (input, state) => (jsonFits(input, state, state.mode === 'attributes' ? 2 : 1) ? input : INVALID);
+    case 'refused':
+      return (input, state) => report(state, rule.type, rule.msg, input, rule.ctx ?? undefined);
     case 'any':
       return (input, state) => {
         floor(state, LAX);
@@ -188,7 +193,10 @@ function unionNode(members: readonly { readonly label: string; readonly node: No
   };
 }
 
-/** pydantic's recursion guard: the 256th level of a JsonValue is refused, whatever it holds. */
+/**
+ * pydantic's recursion guard: the 256th level of a JsonValue is refused, whatever it holds. A FastAPI body is itself a
+ * level (its model is wrapped in a reference), which leaves 254.
+ */
 const MAX_JSON_LEVELS = 255;
 
 /** Reports every branch that is too deep; the value itself needs no other check. */

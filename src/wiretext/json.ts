@@ -2,16 +2,17 @@
 // order, and a depth cap. The fast path is the engine's own parser (fastpath.ts decides); pyscan.ts does the rest.
 
 import type { JsonValue } from '../base/json.ts';
+import { decodeJsonBytes } from './decode.ts';
 import { parseNatively } from './fastpath.ts';
 import { hasKeyOrder, keysOf } from './keys.ts';
-import { isInt, numberRepr } from './numbers.ts';
+import { isInt, isJsonNumber, type JsonNumber, numberRepr, toNumber } from './numbers.ts';
 import { IntTooLongFault, ScanFault, scanPython, TooDeepFault } from './pyscan.ts';
 
 export { keysOf, objectFromEntries } from './keys.ts';
 
 /** Bounds of a parse. */
 export interface JsonLimits {
-  /** Levels of arrays and objects. Default 1,000: far above any real body, far below the engine's stack. */
+  /** Levels of arrays and objects. Default 1,250: where the reference's answers to deep bodies end, far below the engine's stack. */
   readonly maxDepth?: number;
 }
 
@@ -20,14 +21,14 @@ export type JsonFailure =
   | { readonly kind: 'syntax'; readonly message: string; readonly offset: number }
   /** Nested beyond the cap; HTTP answers 400 (spec 01 §1.1). */
   | { readonly kind: 'too_deep' }
-  /** Bytes that are not UTF-8, or an int of more than 4,300 digits: Python cannot convert it; HTTP answers 400. */
+  /** Bytes that are no Unicode text, or an int of more than 4,300 digits: Python cannot convert it; HTTP answers 400. */
   | { readonly kind: 'undecodable' };
 
 export type JsonResult =
   | { readonly ok: true; readonly value: JsonValue }
   | { readonly ok: false; readonly failure: JsonFailure };
 
-const DEFAULT_MAX_DEPTH = 1000;
+const DEFAULT_MAX_DEPTH = 1250;
 
 /** `json.loads` of a text. `NaN` and the infinities become the JS numbers; see numbers.ts for the others. */
 export function parseJson(text: string, limits: JsonLimits = {}): JsonResult {
@@ -45,14 +46,12 @@ export function parseJson(text: string, limits: JsonLimits = {}): JsonResult {
   }
 }
 
-/** `json.loads` of bytes: UTF-8, with or without a byte order mark (offsets do not count it). */
+/** `json.loads` of bytes: UTF-8, UTF-16 or UTF-32, with or without a byte order mark (offsets do not count it). */
 export function parseJsonBytes(bytes: Uint8Array, limits: JsonLimits = {}): JsonResult {
-  let text: string;
-  try {
-    text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-  } catch {
-    return { ok: false, failure: { kind: 'undecodable' } };
-  }
+  const text = decodeJsonBytes(bytes);
+  if (text === null) return { ok: false, failure: { kind: 'undecodable' } };
+  // A second mark is no mark: Python looks for one only in what was a text from the start.
+  if (text.startsWith('\ufeff')) return syntax('Expecting value', 0);
   return parseJson(text, limits);
 }
 
@@ -76,6 +75,8 @@ function codePointOffset(text: string, index: number): number {
 export interface StringifyOptions {
   /** `null` (default) writes NaN and the infinities as null; `throw` refuses them with Python's text. */
   readonly nonFinite?: 'null' | 'throw';
+  /** `dump` (default) spells floats as pydantic does (`1e-7`), `repr` as Python's json.dumps does (`1e-07`). */
+  readonly floats?: 'dump' | 'repr';
 }
 
 /**
@@ -84,51 +85,66 @@ export interface StringifyOptions {
  */
 export function stringifyJson(value: unknown, options: StringifyOptions = {}): string {
   const strict = options.nonFinite === 'throw';
-  if (!needsCare(value, strict)) return JSON.stringify(value);
-  return write(value, { item: ',', colon: ':', number: (number) => compactNumber(number, strict) });
+  const style = options.floats === 'repr' ? (strict ? STRICT_REPR : REPR) : strict ? STRICT_DUMP : DUMP;
+  return needsCare(value, style) ? write(value, style) : JSON.stringify(value);
 }
 
 /** `json.dumps(value, ensure_ascii=False)`: `, ` and `: ` between, floats by repr, `NaN` and `Infinity` as Python writes them. */
 export function jsonDumps(value: unknown): string {
-  return write(value, { item: ', ', colon: ': ', number: dumpsNumber });
-}
-
-function dumpsNumber(value: number): string {
-  return Number.isFinite(value) ? numberRepr(value) : String(value);
-}
-
-function compactNumber(value: number, strict: boolean): string {
-  if (strict && !Number.isFinite(value)) {
-    const name = Number.isNaN(value) ? 'nan' : value > 0 ? 'inf' : '-inf';
-    throw new RangeError(`Out of range float values are not JSON compliant: ${name}`);
-  }
-  return JSON.stringify(value);
-}
-
-/** True when JSON.stringify would lose something: a key order, or (strictly) a non-finite number. */
-function needsCare(value: unknown, strict: boolean): boolean {
-  if (typeof value === 'number') return strict && !Number.isFinite(value);
-  if (typeof value !== 'object' || value === null || JSON.isRawJSON(value)) return false;
-  if (Array.isArray(value)) return value.some((item) => needsCare(item, strict));
-  if (hasKeyOrder(value)) return true;
-  for (const key in value) {
-    if (needsCare((value as Record<string, unknown>)[key], strict)) return true; // key is the object's own or harmless
-  }
-  return false;
+  return write(value, SPACED);
 }
 
 interface Style {
   readonly item: string;
   readonly colon: string;
-  readonly number: (value: number) => string;
+  readonly number: (value: JsonNumber) => string;
+  /** True when JSON.stringify would spell the number otherwise. */
+  readonly differs: (value: JsonNumber) => boolean;
+}
+
+const isNonFinite = (value: JsonNumber): boolean => typeof value === 'number' && !Number.isFinite(value);
+const isTinyFloat = (value: JsonNumber): boolean => Math.abs(toNumber(value)) < 1e-4 && !isInt(value);
+
+const DUMP: Style = { item: ',', colon: ':', number: (value) => JSON.stringify(value), differs: () => false };
+const STRICT_DUMP: Style = { ...DUMP, number: (value) => JSON.stringify(finite(value)), differs: isNonFinite };
+const REPR: Style = {
+  ...DUMP,
+  number: (value) => (isNonFinite(value) ? 'null' : numberRepr(value)),
+  differs: isTinyFloat,
+};
+const STRICT_REPR: Style = {
+  ...DUMP,
+  number: (value) => numberRepr(finite(value)),
+  differs: (value) => isNonFinite(value) || isTinyFloat(value),
+};
+const SPACED: Style = {
+  item: ', ',
+  colon: ': ',
+  number: (value) => (isNonFinite(value) ? String(value) : numberRepr(value)),
+  differs: () => true,
+};
+
+function finite(value: JsonNumber): JsonNumber {
+  if (!isNonFinite(value)) return value;
+  const name = Number.isNaN(value) ? 'nan' : toNumber(value) > 0 ? 'inf' : '-inf';
+  throw new RangeError(`Out of range float values are not JSON compliant: ${name}`);
+}
+
+/** True when JSON.stringify would lose something: a key order, or a number's spelling. */
+function needsCare(value: unknown, style: Style): boolean {
+  if (isJsonNumber(value)) return style.differs(value);
+  if (typeof value !== 'object' || value === null) return false;
+  if (Array.isArray(value)) return value.some((item) => needsCare(item, style));
+  if (hasKeyOrder(value)) return true;
+  for (const key in value) {
+    if (needsCare((value as Record<string, unknown>)[key], style)) return true; // key is the object's own or harmless
+  }
+  return false;
 }
 
 function write(value: unknown, style: Style): string {
-  if (typeof value === 'number') return style.number(value);
+  if (isJsonNumber(value)) return style.number(value);
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null';
-  if (JSON.isRawJSON(value)) {
-    return style.item === ',' || isInt(value) ? value.rawJSON : numberRepr(value);
-  }
   if (Array.isArray(value)) return `[${value.map((item) => write(item, style)).join(style.item)}]`;
   const members: string[] = [];
   const object = value as Record<string, unknown>; // any other object is a map of members

@@ -63,20 +63,19 @@ function spellFloat(value: number, smallestPositional: number, exponentDigits: n
 }
 
 /**
- * The number that a JSON number token stands for. Its value is kept exactly; a float is spelt as Python would dump it
- * (`1e5` → `100000.0`) unless a double cannot hold it, then the token itself is kept. `-0` is the int 0.
+ * The number that a JSON number token stands for: an int of any size exactly, a float as the nearest double, which is
+ * what Python keeps (`0.1000000000000000055` is `0.1`, `1e400` is infinite). `-0` is the int 0.
  */
 export function parseNumberToken(token: string): JsonNumber {
   const value = Number(token);
-  if (INT_TEXT.test(token)) return Number.isSafeInteger(value) ? value + 0 : JSON.rawJSON(token);
-  if (!Number.isFinite(value)) return JSON.rawJSON(token);
-  const text = floatText(value);
-  if (text !== token && decimalKey(text) !== decimalKey(token)) return JSON.rawJSON(token);
-  return makeFloat(value);
+  if (!INT_TEXT.test(token)) return makeFloat(value);
+  return Number.isSafeInteger(value) ? value + 0 : JSON.rawJSON(token);
 }
 
 /** A float with this value: a JS number when that prints as the float does, else a raw number (`1` → `1.0`). */
 export function makeFloat(value: number): JsonNumber {
+  const size = Math.abs(value);
+  if (size >= 1e-5 && size < 1e16) return Number.isInteger(value) ? JSON.rawJSON(`${value}.0`) : value; // as most are
   if (!Number.isFinite(value)) return value;
   const text = floatText(value);
   return String(value) === text ? value : JSON.rawJSON(text);
@@ -99,15 +98,4 @@ export function compareNumber(value: JsonNumber, bound: number): number {
   }
   const number = toNumber(value);
   return number === bound ? 0 : number - bound;
-}
-
-/** Two decimal texts have the same value exactly when their keys are equal: significant digits and their exponent. */
-function decimalKey(text: string): string {
-  const match = /^(-?)(\d+)(?:\.(\d*))?(?:[eE]([+-]?\d+))?$/.exec(text);
-  if (match === null) return text;
-  const [, sign = '', whole = '', fraction = '', exponent = '0'] = match;
-  const digits = (whole + fraction).replace(/^0+/, '');
-  const significant = digits.replace(/0+$/, '');
-  if (significant === '') return `${sign}0`;
-  return `${sign}${significant}e${Number(exponent) - fraction.length + (digits.length - significant.length)}`;
 }

@@ -33,7 +33,8 @@ type Frame = ArrayFrame | ObjectFrame;
 
 const BLANKS = /[ \t\n\r]*/y;
 const PLAIN = /[^"\\\x00-\x1f]*/y;
-const NUMBER = /-?(?:0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?/y;
+const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
+const INT = /^-?\d+$/;
 const HEX4 = /^[0-9a-fA-F]{4}$/;
 const MAX_INT_DIGITS = 4300;
 const ESCAPES: Readonly<Record<string, string>> = {
@@ -173,15 +174,19 @@ function scanString(text: string, begin: number): { value: string; end: number }
 }
 
 function scanScalar(text: string, at: number): { value: JsonValue; end: number } {
+  NUMBER.lastIndex = at;
+  if (!NUMBER.test(text)) return scanConstant(text, at);
+  const end = NUMBER.lastIndex;
+  const token = text.slice(at, end);
+  if (end - at > MAX_INT_DIGITS && INT.test(token) && token.replace('-', '').length > MAX_INT_DIGITS) {
+    throw new IntTooLongFault();
+  }
+  return { value: parseNumberToken(token), end };
+}
+
+function scanConstant(text: string, at: number): { value: JsonValue; end: number } {
   for (const [name, value] of CONSTANTS) {
     if (text.startsWith(name, at)) return { value, end: at + name.length };
   }
-  NUMBER.lastIndex = at;
-  const match = NUMBER.exec(text);
-  if (match === null) throw new ScanFault('Expecting value', at);
-  const token = match[0];
-  if (match[1] === undefined && match[2] === undefined && token.replace('-', '').length > MAX_INT_DIGITS) {
-    throw new IntTooLongFault();
-  }
-  return { value: parseNumberToken(token), end: NUMBER.lastIndex };
+  throw new ScanFault('Expecting value', at);
 }

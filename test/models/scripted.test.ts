@@ -78,6 +78,14 @@ test('a tool call carries its arguments as JSON text, good or bad', async () => 
   ]);
 });
 
+test('a turn that calls a tool finishes with tool_call, unless the script says otherwise', async () => {
+  const items = [{ text: 'let me look' }, { tool_call: { id: 'c1', name: 'f' } }];
+  const reasonOf = async (turn: JsonObject) => (await answer(scripted(turn))).flat().at(-1);
+  expect(await reasonOf({ items })).toEqual({ kind: 'finish', reason: 'tool_call' });
+  expect(await reasonOf({ items, finish_reason: 'length' })).toEqual({ kind: 'finish', reason: 'length' });
+  expect(await reasonOf({ items, finish_reason: null })).toMatchObject({ kind: 'tool_call', args: '{}' });
+});
+
 test('an error comes after the items and instead of the finish', async () => {
   const seen: (readonly ModelDelta[])[] = [];
   const model = scripted({ items: [{ text: 'a' }], error: 'the provider broke' });

@@ -237,8 +237,22 @@ describe('GET /runs/{id}/events', () => {
     expect(await count('limit=+2+')).toBe(2);
   });
 
-  test('bad parameters are listed, even for an unknown run', async () => {
-    const { status, text } = await ask(`${server.url}${UNKNOWN}/events?after=abc&limit=501`);
+  test('a bad limit is told first, then an unknown run, then a bad cursor', async () => {
+    const both = await ask(`${server.url}${UNKNOWN}/events?after=abc&limit=501`);
+    expect(both.status).toBe(422);
+    expect(JSON.parse(both.text).detail).toEqual([
+      {
+        type: 'less_than_equal',
+        loc: ['query', 'limit'],
+        msg: 'Input should be less than or equal to 500',
+        input: '501',
+        ctx: { le: 500 },
+      },
+    ]);
+    for (const path of ['events', 'events/sse']) {
+      expect((await ask(`${server.url}${UNKNOWN}/${path}?after=abc`)).text).toBe('{"detail":"run not found"}');
+    }
+    const { status, text } = await ask(`${server.url}/runs/${await server.run()}/events?after=abc`);
     expect(status).toBe(422);
     expect(JSON.parse(text).detail).toEqual([
       {
@@ -247,13 +261,6 @@ describe('GET /runs/{id}/events', () => {
         msg: 'Value error, invalid cursor: expected an event id such as 1780388130204-0',
         input: 'abc',
         ctx: { error: {} },
-      },
-      {
-        type: 'less_than_equal',
-        loc: ['query', 'limit'],
-        msg: 'Input should be less than or equal to 500',
-        input: '501',
-        ctx: { le: 500 },
       },
     ]);
   });

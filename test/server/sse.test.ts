@@ -69,6 +69,34 @@ describe('the SSE formatter', () => {
 });
 
 describe('a stream', () => {
+  test('gives others their turn between the pages of a long replay', async () => {
+    const page = Array.from({ length: 100 }, (_, i): StoredEvent => ({ id: `${i + 1}-0`, payload: runStarted('r') }));
+    let turn = 0;
+    const turns: number[] = [];
+    const count = () => {
+      turn += 1;
+      if (turns.length < 30) setImmediate(count);
+    };
+    setImmediate(count);
+    const subscription: EventSubscription = {
+      async next() {
+        turns.push(turn);
+        return turns.length < 30 ? page : null;
+      },
+      close: () => undefined,
+    };
+    const store = memoryStore();
+    const replaying = await startServer({ runs: { ...store, subscribe: async () => subscription } });
+    try {
+      const connection = await rawStream(replaying.port, 'r');
+      await until('the end', () => connection.received.endsWith('0\r\n\r\n'));
+      expect(new Set(turns).size).toBe(30);
+    } finally {
+      await replaying.stop();
+      await store.close();
+    }
+  });
+
   test('has the headers of the wire and those against buffering', async () => {
     const runId = await server.run();
     await server.succeed(runId);

@@ -62,6 +62,14 @@ describe('printPydantic', () => {
         '    For further information visit https://errors.pydantic.dev/2.12/v/string_type',
     );
   });
+  test('puts keys with a dot in backticks', () => {
+    const issues = [{ type: 'extra_forbidden', loc: ['d', 'a.b', 0], msg: 'No', input: 1 }];
+    expect(printPydantic('M', issues, { maskInput: false }).split('\n')[1]).toBe('d.`a.b`.0');
+  });
+  test('names no page for errors that Python code raises', () => {
+    const issues = [{ type: 'sequence_str', loc: ['a'], msg: 'No', input: 'x' }];
+    expect(printPydantic('M', issues, { maskInput: false })).toEndWith("input_value='x', input_type=str]");
+  });
   test('has no location line at the root', () => {
     expect(
       printPydantic('X', [invalidJsonIssue('key must be a string at line 1 column 2', '{nope')], { maskInput: false }),

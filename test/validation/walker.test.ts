@@ -9,9 +9,11 @@ import {
   model,
   optional,
   required,
+  type Schema,
   str,
   union,
 } from '../../src/protocol/dialect.ts';
+import { createRunRequest } from '../../src/protocol/runs.ts';
 import { printPydantic } from '../../src/validation/pydantic.ts';
 import { MAX_ISSUES } from '../../src/validation/state.ts';
 import { compile, type Mode, validate } from '../../src/validation/walker.ts';
@@ -104,6 +106,34 @@ describe('the walker', () => {
     const result = validate(schema, value(text));
     expect(result.ok && stringifyJson(result.value)).toBe(text);
   });
+  describe('free JSON that is nested too deep', () => {
+    const nested = (levels: number, open = '[', close = ']') => value(`${open.repeat(levels)}1${close.repeat(levels)}`);
+    const refusal = (schema: Schema, input: unknown, mode: Mode) => {
+      const result = validate(schema, input, { mode });
+      return result.ok ? null : result.issues.map(({ type, loc }) => [type, loc.length]);
+    };
+    test('is refused from the 256th level on, in the body of a request one earlier', () => {
+      expect(refusal(json(), nested(254), 'python')).toBeNull();
+      expect(refusal(json(), nested(255), 'python')).toEqual([['recursion_loop', 510]]);
+      expect(refusal(json(), nested(253), 'attributes')).toBeNull();
+      expect(refusal(json(), nested(254), 'attributes')).toEqual([['recursion_loop', 508]]);
+      // FastAPI's answer to 300 levels in `metadata.m`
+      const body = { composition: { layers: [] }, metadata: { m: nested(300) } };
+      expect(refusal(createRunRequest, body, 'attributes')).toEqual([['recursion_loop', 510]]);
+    });
+    test('a config may be a deep object, but not a deep list', () => {
+      const body = (config: unknown) => ({ composition: { layers: [{ name: 'n', type: 't', config }] } });
+      expect(refusal(createRunRequest, body(nested(900, '{"a":', '}')), 'attributes')).toBeNull();
+      expect(refusal(createRunRequest, body(nested(253)), 'attributes')).toBeNull();
+      expect(refusal(createRunRequest, body(nested(260)), 'attributes')).toEqual([
+        ['recursion_loop', 514],
+        ['model_attributes_type', 6],
+        ['dict_type', 5],
+        ['string_type', 5],
+        ['bytes_type', 5],
+      ]);
+    });
+  });
   test('a check speaks only about values that are valid', () => {
     const schema = model('M', { a: required(checked(str(), (text) => (text.length > 3 ? 'too long' : null))) });
     expect(validate(schema, { a: 'abcd' })).toEqual({
@@ -118,6 +148,11 @@ describe('the walker', () => {
     expect(validate(schema, ['a', [1], 2])).toMatchObject({
       issues: [{ loc: [1, 'list[str]', 0] }, { loc: [1, 'str'] }, { loc: [2, 'list[str]'] }, { loc: [2, 'str'] }],
     });
+  });
+  test('a text of 4,300 characters is the longest int, its minus included', () => {
+    expect(validate(int(), `+00${'9'.repeat(4300)}`).ok).toBe(true);
+    expect(validate(int(), `-${'9'.repeat(4299)}`).ok).toBe(true);
+    expect(validate(int(), `-${'9'.repeat(4300)}`)).toMatchObject({ issues: [{ type: 'int_parsing_size' }] });
   });
   test('stops collecting issues of a hostile input', () => {
     const result = validate(list(str()), new Array(MAX_ISSUES * 3).fill(1));

@@ -84,9 +84,15 @@ describe('parseJson', () => {
       offset: 5,
     });
   });
-  test('keeps the value of every number, and its type', () => {
-    const text = '[1.0,12345678901234567890,-0.0,0.1000000000000000055511151231257827,1e400,1.5,9007199254740993]';
+  test('keeps the value of every number that Python keeps, and its type', () => {
+    const text = '[1.0,12345678901234567890,-0.0,1.5,9007199254740993]';
     expect(stringifyJson(parsed(text))).toBe(text);
+  });
+  test('takes the nearest double for a float, as Python does', () => {
+    expect(stringifyJson(parsed('[0.1000000000000000055511151231257827,9007199254740993.0,4.9e-324,1e-400]'))).toBe(
+      '[0.1,9007199254740992.0,5e-324,0.0]',
+    );
+    expect(parsed('[1e400,-1e400]')).toEqual([Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]);
   });
   test('spells floats as Python dumps them', () => {
     expect(stringifyJson(parsed('[1e5,1E20,1.50,0.000001,-0,1e-7,100000000000000000000.0]'))).toBe(
@@ -112,8 +118,8 @@ describe('parseJson', () => {
   });
   test('refuses depth beyond the cap, and survives any depth', () => {
     const nested = (levels: number) => '['.repeat(levels) + ']'.repeat(levels);
-    expect(parseJson(nested(1000)).ok).toBe(true);
-    expect(failure(nested(1001))).toEqual({ kind: 'too_deep' });
+    expect(parseJson(nested(1250)).ok).toBe(true);
+    expect(failure(nested(1251))).toEqual({ kind: 'too_deep' });
     expect(failure('[1.0,'.repeat(100_000))).toEqual({ kind: 'too_deep' });
     expect(failure('{"a":'.repeat(100_000))).toEqual({ kind: 'too_deep' });
     expect(parseJson(nested(100_000), { maxDepth: 200_000 }).ok).toBe(true);
@@ -128,7 +134,48 @@ describe('parseJson', () => {
     expect(parseJsonBytes(encode('\ufeff{"a":1}'))).toEqual({ ok: true, value: { a: 1 } });
     expect(parseJsonBytes(encode('\ufeff{"é" 1}'))).toMatchObject({ ok: false, failure: { offset: 5 } });
     expect(failure('\ufeff{}')).toMatchObject({ message: 'Unexpected UTF-8 BOM (decode using utf-8-sig)', offset: 0 });
+    expect(parseJsonBytes(encode('\ufeff\ufeff{}'))).toMatchObject({
+      failure: { message: 'Expecting value', offset: 0 },
+    });
     expect(parseJsonBytes(new Uint8Array([0x22, 0xff, 0x22]))).toEqual({ ok: false, failure: { kind: 'undecodable' } });
+  });
+});
+
+describe('parseJsonBytes reads every encoding that Python detects', () => {
+  const text = '{"é😀":[1,"\ud83d\ude00"]}';
+  const utf16 = (from: string, littleEndian: boolean) => {
+    const view = new DataView(new ArrayBuffer(from.length * 2));
+    for (let i = 0; i < from.length; i++) view.setUint16(i * 2, from.charCodeAt(i), littleEndian);
+    return new Uint8Array(view.buffer);
+  };
+  const utf32 = (from: string, littleEndian: boolean) => {
+    const codes = Array.from(from, (char) => char.codePointAt(0) ?? 0);
+    const view = new DataView(new ArrayBuffer(codes.length * 4));
+    for (const [i, code] of codes.entries()) view.setUint32(i * 4, code, littleEndian);
+    return new Uint8Array(view.buffer);
+  };
+  for (const encode of [utf16, utf32]) {
+    for (const littleEndian of [true, false]) {
+      test(`${encode.name}${littleEndian ? 'le' : 'be'}, with and without a mark`, () => {
+        for (const mark of ['', '\ufeff']) {
+          const result = parseJsonBytes(encode(mark + text, littleEndian));
+          expect<unknown>(result).toEqual({ ok: true, value: JSON.parse(text) });
+          const fault = parseJsonBytes(encode(`${mark}{"😀":1,}`, littleEndian));
+          expect(fault).toMatchObject({
+            failure: { message: 'Illegal trailing comma before end of object', offset: 6 },
+          });
+        }
+      });
+    }
+  }
+  test('short texts, and bytes that are no text', () => {
+    const parse = (...bytes: number[]) => parseJsonBytes(new Uint8Array(bytes));
+    expect<unknown>(parse(0x37)).toEqual({ ok: true, value: 7 });
+    expect<unknown>(parse(0x37, 0)).toEqual({ ok: true, value: 7 });
+    expect<unknown>(parse(0, 0x37)).toEqual({ ok: true, value: 7 });
+    for (const bad of [[0xff], [0xff, 0xfe, 0x37], [0, 0, 0, 0x22, 0, 0, 0x22], [0x22, 0, 0, 0, 0, 0, 0x11, 0]]) {
+      expect(parse(...bad)).toEqual({ ok: false, failure: { kind: 'undecodable' } });
+    }
   });
 });
 
@@ -141,6 +188,15 @@ describe('writing', () => {
     expect(strict({ a: { b: Number.NEGATIVE_INFINITY } })).toThrow(
       'Out of range float values are not JSON compliant: -inf',
     );
+  });
+  test('stringifyJson spells floats as pydantic dumps them, or as json.dumps does', () => {
+    const value = parsed('{"a":[1e-5,0.0001,1e-7,-2.5e-10,0.0,1.0,1e20,7],"b":NaN}');
+    expect(stringifyJson(value)).toBe('{"a":[0.00001,0.0001,1e-7,-2.5e-10,0.0,1.0,1e+20,7],"b":null}');
+    expect(stringifyJson(value, { floats: 'repr' })).toBe(
+      '{"a":[1e-05,0.0001,1e-07,-2.5e-10,0.0,1.0,1e+20,7],"b":null}',
+    );
+    expect(stringifyJson([1e-5, 1], { floats: 'repr', nonFinite: 'throw' })).toBe('[1e-05,1]');
+    expect(() => stringifyJson([1e-5, Number.NaN], { floats: 'repr', nonFinite: 'throw' })).toThrow('nan');
   });
   test('jsonDumps separates as Python does and writes floats by repr', () => {
     expect(jsonDumps(parsed('{"b":[1,2.0,1e-7,null,true],"10":{"é":"\\n"},"n":NaN,"i":-Infinity,"e":{},"l":[]}'))).toBe(

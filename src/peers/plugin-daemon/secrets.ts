@@ -1,6 +1,8 @@
 // Keeps credentials out of texts that come from upstream and go to callers (spec 03 §10.6). Knows one call's
 // credentials; the process-wide redactor of logs is observe/'s.
 
+import { pyRepr } from '../../wiretext/repr.ts';
+
 /** What stands in the place of a secret. */
 const MASK = '***';
 
@@ -12,7 +14,7 @@ export const SECRET_NAME = /key|secret|token|passw|credential|auth/i;
 /** A plain word such as `supported` or `tool_call` under an ordinary name is an option, not a secret. */
 const PLAIN_WORD = /^[A-Za-z]*(?:[_-][a-z]+)*$/;
 
-/** The values of a credentials object that must not be shown, longest first. */
+/** The values of a credentials object that must not be shown. For `maskSecrets`. */
 export function secretValues(credentials: Readonly<Record<string, unknown>>, apiKey: string): readonly string[] {
   const found = new Set<string>();
   if (apiKey.length >= MIN_NAMED_LENGTH) found.add(apiKey);
@@ -22,17 +24,89 @@ export function secretValues(credentials: Readonly<Record<string, unknown>>, api
     if (value.length < (named ? MIN_NAMED_LENGTH : MIN_LENGTH)) continue;
     if (named || !PLAIN_WORD.test(value)) found.add(value);
   }
-  for (const value of [...found]) {
-    const escaped = JSON.stringify(value).slice(1, -1);
-    found.add(escaped);
-    found.add(encodeURIComponent(value.toWellFormed()));
-  }
-  return [...found].sort((a, b) => b.length - a.length);
+  return [...found];
 }
 
-/** The text with every secret replaced by `***`. */
+// Spellings are made when a text has to be masked, which most runs never have: a memo, not state.
+const spellingsOf = new WeakMap<readonly string[], readonly string[]>();
+
+/** The text with every secret replaced by `***`, whatever wrapped it on its way, also where a shortened value cuts it. */
 export function maskSecrets(text: string, secrets: readonly string[]): string {
+  let spellings = spellingsOf.get(secrets);
+  if (spellings === undefined) {
+    spellings = [...new Set(secrets.flatMap(spell))].sort((a, b) => b.length - a.length);
+    spellingsOf.set(secrets, spellings);
+  }
   let out = text;
-  for (const secret of secrets) if (out.includes(secret)) out = out.replaceAll(secret, MASK);
-  return out;
+  for (const secret of spellings) if (out.includes(secret)) out = out.replaceAll(secret, MASK);
+  return out.includes(CUT) ? maskCuts(out, spellings) : out;
+}
+
+/** How deep JSON may be nested in JSON: body, envelope's message, plugin's message. */
+const JSON_LEVELS = 3;
+const HTML: Readonly<Record<string, string>> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' };
+
+/** A value as it looks in JSON, in a URL, in HTML, as Python's repr and in base64. */
+function spell(value: string): readonly string[] {
+  const url = encodeURIComponent(value.toWellFormed());
+  const all = [value, pyRepr(value).slice(1, -1), url, url.replaceAll('%2F', '/'), url.replaceAll('%20', '+')];
+  all.push(value.replace(/[&<>"']/g, (char) => HTML[char] ?? char));
+  let raw = value;
+  let ascii = value;
+  for (let level = 0; level < JSON_LEVELS; level++) {
+    raw = JSON.stringify(raw).slice(1, -1);
+    ascii = JSON.stringify(ascii)
+      .slice(1, -1)
+      .replace(/[^\0-\x7f]/g, unicodeEscape);
+    all.push(raw, ascii);
+  }
+  return value.length < MIN_LENGTH ? all : [...all, ...base64Of(value)];
+}
+
+function unicodeEscape(char: string): string {
+  return `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
+}
+
+/** What base64 of any text that contains the value must contain: one spelling for each way it can be aligned. */
+function base64Of(value: string): readonly string[] {
+  const bytes = Buffer.from(value);
+  return [0, 1, 2].flatMap((offset) => {
+    const whole = Buffer.concat([new Uint8Array(offset), bytes]);
+    // Digits that other bytes share are left out.
+    const text = whole.toString('base64').slice(Math.ceil((offset * 8) / 6), Math.floor((whole.length * 8) / 6));
+    return [text, text.replaceAll('+', '-').replaceAll('/', '_')];
+  });
+}
+
+/** Where pydantic shortens a value (spec 02 §12.2). */
+const CUT = '...';
+/** A shorter rest of a secret says nothing. */
+const MIN_REST = 4;
+
+/** Masks the end of a secret behind `...` and its beginning before it. */
+function maskCuts(text: string, spellings: readonly string[]): string {
+  const pieces = text.split(CUT);
+  for (let i = 0; i + 1 < pieces.length; i++) {
+    pieces[i] = withoutEnd(pieces[i] ?? '', spellings);
+    pieces[i + 1] = withoutBeginning(pieces[i + 1] ?? '', spellings);
+  }
+  return pieces.join(CUT);
+}
+
+function withoutEnd(text: string, spellings: readonly string[]): string {
+  for (const secret of spellings) {
+    for (let length = Math.min(secret.length - 1, text.length); length >= MIN_REST; length--) {
+      if (text.endsWith(secret.slice(0, length))) return text.slice(0, -length) + MASK;
+    }
+  }
+  return text;
+}
+
+function withoutBeginning(text: string, spellings: readonly string[]): string {
+  for (const secret of spellings) {
+    for (let length = Math.min(secret.length - 1, text.length); length >= MIN_REST; length--) {
+      if (text.startsWith(secret.slice(-length))) return MASK + text.slice(length);
+    }
+  }
+  return text;
 }

@@ -3,7 +3,7 @@
 
 import { type DocumentDecoration, Elysia } from 'elysia';
 import { ruleOf } from '../../protocol/dialect.ts';
-import { exitIntent, lifecycleState } from '../../protocol/runs.ts';
+import { exitIntent, layerConfigInput, layerConfigValue, lifecycleState } from '../../protocol/runs.ts';
 import { createComponentBuilder } from './components.ts';
 
 /** A route with Elysia's `detail`. */
@@ -29,6 +29,8 @@ export async function openApiDocument(routes: readonly DescribedRoute[]): Promis
     new Map([
       [ruleOf(exitIntent), 'ExitIntent'],
       [ruleOf(lifecycleState), 'LifecycleState'],
+      [ruleOf(layerConfigInput), 'LayerConfigInput'],
+      [ruleOf(layerConfigValue), 'LayerConfigValue'],
     ]),
   );
   const described = routes

@@ -12,7 +12,7 @@ import type { EventStreams } from '../event-streams.ts';
 import { bodyReader } from '../input.ts';
 import type { RunSubmitter } from '../ports.ts';
 import { jsonResponse } from '../responses.ts';
-import { readPageQuery, readStreamCursor } from '../run-query.ts';
+import { badCursor, readPageQuery, readStreamCursor } from '../run-query.ts';
 import { queryOf, runIdOf } from '../target.ts';
 import { runOperations } from './runs-operations.ts';
 
@@ -69,20 +69,22 @@ export function runRoutes({ runs, submitter, streams, limits, logger, keepOpen }
     .get(
       '/runs/:run_id/events',
       async ({ request, path }) => {
-        const { after, afterText, limit } = readPageQuery(queryOf(request.url));
+        const { after, limit } = readPageQuery(queryOf(request.url));
         const runId = knownId(path);
         if ((await runs.getRecord(runId)) === null) throw runNotFound();
-        const events = await runs.readEvents(runId, after, limit);
-        return jsonResponse(200, eventPage(runId, afterText, events, logger));
+        if (after.id === null) throw badCursor(after);
+        const events = await runs.readEvents(runId, after.id, limit);
+        return jsonResponse(200, eventPage(runId, after.text, events, logger));
       },
       { parse: 'none', detail: operations.getRunEvents },
     )
     .get(
       '/runs/:run_id/events/sse',
       async ({ request, path }) => {
-        const after = readStreamCursor(queryOf(request.url), request.headers);
         const runId = knownId(path);
-        const subscription = await runs.subscribe(runId, after);
+        const after = readStreamCursor(queryOf(request.url), request.headers);
+        if (after.id === null) throw (await runs.getRecord(runId)) === null ? runNotFound() : badCursor(after);
+        const subscription = await runs.subscribe(runId, after.id);
         if (subscription === null) throw runNotFound();
         keepOpen(request);
         return new Response(streams.open(runId, subscription), { headers: STREAM_HEADERS });

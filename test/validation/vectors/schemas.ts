@@ -4,6 +4,7 @@
 import {
   bool,
   datetime,
+  decimal,
   dict,
   enumeration,
   float,
@@ -50,6 +51,7 @@ export const SCHEMAS: Readonly<Record<string, Schema>> = {
   int: int(),
   float: float(),
   bool: bool(),
+  decimal: decimal(),
   str: str(),
   str1: str({ minLength: 1 }),
   str2: str({ minLength: 2 }),
