@@ -7,7 +7,7 @@ const FLOORS = [
   ['observe'],
   ['config'],
   ['protocol', 'wiretext'],
-  ['validation'],
+  ['validation', 'jsonschema'],
   ['compositor', 'agent', 'peers'],
   ['models', 'layers', 'stub'],
   ['runs'],

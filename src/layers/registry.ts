@@ -1,8 +1,11 @@
 // The layer types of this server. A new layer is a file in this room and a line here.
 
+import { createSchemaCompiler } from '../jsonschema/compiler.ts';
 import type { messageSchemas } from '../protocol/messages.ts';
+import { askHumanLayer } from './ask-human.ts';
 import { executionContextLayer } from './execution-context.ts';
 import { historyLayer } from './history.ts';
+import { outputLayer } from './output.ts';
 import { type CreatePluginModel, pluginLlmLayer } from './plugin-llm.ts';
 import type { ToolDaemon } from './plugin-tools/tool.ts';
 import { pluginToolsLayer } from './plugin-tools.ts';
@@ -25,7 +28,9 @@ export interface LayerDependencies {
 /** All types, in the order in which their shape rules are checked: output, history, ask_human (spec 02 §2.2), then the rest. */
 export function createLayerTypes(deps: LayerDependencies): readonly AgentLayerType[] {
   return [
+    outputLayer(createSchemaCompiler()),
     historyLayer(deps.messages),
+    askHumanLayer,
     promptLayer,
     executionContextLayer,
     pluginLlmLayer(deps.createPluginModel),

@@ -1,9 +1,11 @@
-// `test.scripted_llm`: a model that answers from its config, under the reserved name `llm`. It takes the dependencies of
-// `dify.plugin.llm` without needing them: a real composition runs scripted when type and config are changed.
+// `test.scripted_llm`: a model that answers from its config, and tools that do, under the reserved name `llm`. It takes
+// the dependencies of `dify.plugin.llm` without needing them: a real composition runs scripted when type and config are
+// changed.
 
 import { createScriptedModel } from '../models/scripted.ts';
 import { type ScriptedConfig, scriptedConfig } from '../models/scripted-config.ts';
 import { EMPTY_STATE, emptyRuntimeState } from './empty.ts';
+import { createScriptedTools } from './scripted-tools.ts';
 import type { AgentLayerType } from './types.ts';
 
 /** The type `test.scripted_llm`. Registered only where the operator enables it. */
@@ -17,5 +19,6 @@ export const scriptedLlmLayer: AgentLayerType<ScriptedConfig> = {
     className: 'ScriptedLLMLayer',
     state: EMPTY_STATE,
     model: () => createScriptedModel(config),
+    tools: () => createScriptedTools(config.tools),
   }),
 };
