@@ -67,10 +67,10 @@ export function storeUrl(text: string): Parsed<string> {
   return good(`sqlite:${path}`);
 }
 
-/** An address to listen on: an IP address (brackets dropped) or a host name. */
+/** An address to listen on: an IP address (brackets dropped) or a host name. Bun cannot listen on one with a zone (`%eth0`). */
 export function listenHost(text: string): Parsed<string> {
   const host = text.trim().replace(/^\[(.*)\]$/, '$1');
-  return /^[A-Za-z0-9._:%-]+$/.test(host)
+  return /^[A-Za-z0-9._:-]+$/.test(host)
     ? good(host)
     : bad('must be an IP address or a host name, e.g. 127.0.0.1, 0.0.0.0 or ::');
 }

@@ -56,6 +56,8 @@ export interface Settings {
   readonly redisPrefix: string;
   /** How long a run and its events are kept, ≥ 1 (spec 01 §6.1). */
   readonly runRetentionSeconds: number;
+  /** How long running runs go on while a shared store is away, ≥ 0; then they fail with reason `store_unavailable`. */
+  readonly storeOutageSeconds: number;
   /** How long a stop waits for running runs (spec 01 §7.3); zero or less: not at all. */
   readonly shutdownGraceSeconds: number;
   readonly pluginDaemon: PluginDaemonSettings;

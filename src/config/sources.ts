@@ -58,8 +58,15 @@ function add(found: Map<string, Found>, entries: Iterable<readonly [string, stri
 
 /** The text of a file, or null when there is no such regular file. */
 function readSettingsFile(path: string): string | null {
-  const stat = statSync(path, { throwIfNoEntry: false });
-  if (stat === undefined || !stat.isFile()) return null;
-  if (stat.size > MAX_FILE_BYTES) throw new Error(`larger than ${MAX_FILE_BYTES} bytes`);
-  return readFileSync(path, 'utf8');
+  try {
+    const stat = statSync(path);
+    if (!stat.isFile()) return null;
+    if (stat.size > MAX_FILE_BYTES) throw new Error(`larger than ${MAX_FILE_BYTES} bytes`);
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? error.code : null;
+    // ENOTDIR: where the executable lies in the current directory, `dify-agent` is a file.
+    if (code === 'ENOENT' || code === 'ENOTDIR') return null;
+    throw error;
+  }
 }

@@ -19,8 +19,6 @@ export interface Variable<T> {
   readonly secret: boolean;
   /** May carry a password in its user info, which is never printed. */
   readonly url: boolean;
-  /** The first version that reads it. */
-  readonly since: string;
   /** Checked at start, but nothing in this version uses it. */
   readonly idle: boolean;
   parse(text: string): Parsed<T>;
@@ -37,8 +35,6 @@ export interface Declaration {
 /** The prefix of every variable. */
 export const PREFIX = 'DIFY_AGENT_';
 
-const SINCE = '0.1.0';
-
 export function good<T>(value: T): Parsed<T> {
   return { ok: true, value };
 }
@@ -51,7 +47,7 @@ export function bad(problem: string): { readonly ok: false; readonly problem: st
 export function variable<T>(
   declaration: Declaration & Pick<Variable<T>, 'allowed' | 'default' | 'parse'> & { readonly url?: boolean },
 ): Variable<T> {
-  return { secret: false, url: false, idle: false, since: SINCE, ...declaration };
+  return { secret: false, url: false, idle: false, ...declaration };
 }
 
 interface NumberDeclaration extends Declaration {

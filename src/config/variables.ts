@@ -88,6 +88,13 @@ export const variables: VariableTree<RawSettings> = {
     max: MAX_RETENTION_SECONDS,
     unit: 'seconds',
   }),
+  storeOutageSeconds: decimal({
+    name: 'DIFY_AGENT_STORE_OUTAGE_SECONDS',
+    description:
+      'How long running runs go on while Redis is away; their events are kept in memory meanwhile. After that they fail with reason `store_unavailable`.',
+    default: 30,
+    ...seconds,
+  }),
   shutdownGraceSeconds: decimal({
     name: 'DIFY_AGENT_SHUTDOWN_GRACE_SECONDS',
     description: 'How long a stopping server waits for running runs before it fails them. Zero or less: not at all.',

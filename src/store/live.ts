@@ -10,7 +10,10 @@ import { Channel, type Waiter } from './channel.ts';
 export const REPLAY_PAGE = 100;
 
 /** A store whose events can be watched. Every write of this process must go through it. */
-export interface LiveStore extends RunStore, RunReader {}
+export interface LiveStore extends RunStore, RunReader {
+  /** How many runs are remembered because they run here or are watched; 0 when nothing happens. */
+  channels(): number;
+}
 
 /** How to hear of runs that other processes write. */
 export interface Tail {
@@ -69,6 +72,12 @@ export function createLive(store: RunStore, options: LiveOptions = {}): LiveStor
     }
   }
 
+  /** What this process wrote. Into another process's run: what that one wrote before may not have been heard of yet. */
+  function publishOwn(channel: Channel, events: readonly StoredEvent[], ended: boolean): void {
+    if (!channel.local) channel.doubt();
+    channel.publish(events, ended);
+  }
+
   function follow(channel: Channel, cursor: EventId): void {
     if (channel.local || channel.stopTail !== null || options.tail === undefined) return;
     channel.stopTail = options.tail.follow(channel.runId, cursor, (events, ended) => channel.publish(events, ended));
@@ -94,8 +103,8 @@ export function createLive(store: RunStore, options: LiveOptions = {}): LiveStor
         () => store.append(runId, payloads),
         (channel, outcome) => {
           if (outcome.appended) {
-            channel.local = true;
-            channel.publish(outcome.events, false);
+            channel.local ||= options.tail === undefined;
+            publishOwn(channel, outcome.events, false);
           } else if (!channel.ended) channel.endUnseen();
         },
       ),
@@ -104,7 +113,7 @@ export function createLive(store: RunStore, options: LiveOptions = {}): LiveStor
         runId,
         () => store.finalise(runId, transition),
         (channel, outcome) => {
-          if (outcome.applied) channel.publish([outcome.event], true);
+          if (outcome.applied) publishOwn(channel, [outcome.event], true);
           else if (!channel.ended) channel.endUnseen();
         },
       ),
@@ -133,11 +142,15 @@ export function createLive(store: RunStore, options: LiveOptions = {}): LiveStor
         throw error;
       }
     },
+    channels: () => channels.size,
     async close() {
       for (const channel of channels.values()) {
+        channel.stopTail?.();
+        channel.stopTail = null;
         channel.ended = true;
         channel.wakeAll();
       }
+      channels.clear();
       await store.close();
     },
   };

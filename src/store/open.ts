@@ -7,23 +7,27 @@ import type { Logger } from '../observe/logger.ts';
 import type { RunRecord } from '../protocol/runs.ts';
 import { StoreOpenError } from './errors.ts';
 import { createLive, type LiveStore } from './live.ts';
-import { probeRedis, redisUnsupported } from './redis-probe.ts';
+import { createRedisStore } from './redis.ts';
+import { openConnection, probeRedis } from './redis-probe.ts';
 import { openSqliteStore } from './sqlite.ts';
 import { probeDatabase } from './sqlite-file.ts';
 
 /** What the room reads of the settings. */
-export type StoreSettings = Pick<Settings, 'storeUrl' | 'redisPrefix' | 'runRetentionSeconds'>;
+export type StoreSettings = Pick<Settings, 'storeUrl' | 'redisPrefix' | 'runRetentionSeconds' | 'storeOutageSeconds'>;
 
 /** The store of this process: written through RunStore, watched through RunReader. */
 export interface OpenedStore extends LiveStore {
-  /** Runs that a dead process left `running`. To be finalised (`worker_lost`) before the server accepts requests. */
+  /**
+   * Runs that a dead process left `running`. To be finalised (`worker_lost`) before the server accepts requests. Empty for a
+   * shared store, where a running run may be another process's.
+   */
   listRunning(): Promise<readonly RunRecord[]>;
 }
 
 type StoreUrl = { readonly kind: 'sqlite'; readonly path: string } | { readonly kind: 'redis' };
 
 /**
- * Opens the store that `storeUrl` names: `sqlite:PATH`, `sqlite::memory:`; `redis://` and `rediss://` are only tried.
+ * Opens the store that `storeUrl` names: `sqlite:PATH`, `sqlite::memory:`, `redis://` or `rediss://`.
  * @throws StoreOpenError: one line that names the variable and what to do.
  */
 export async function openStore(
@@ -31,10 +35,7 @@ export async function openStore(
   deps: { readonly clock: Clock; readonly logger: Logger },
 ): Promise<OpenedStore> {
   const url = parseStoreUrl(settings.storeUrl);
-  if (url.kind === 'redis') {
-    await probeRedis(settings);
-    throw redisUnsupported(settings);
-  }
+  if (url.kind === 'redis') return openRedisStore(settings, deps.logger);
   const sqlite = openSqliteStore({ path: url.path, retentionSeconds: settings.runRetentionSeconds, ...deps });
   return { ...createLive(sqlite), listRunning: () => sqlite.listRunning() };
 }
@@ -45,11 +46,23 @@ export async function openStore(
  */
 export async function probeStore(settings: StoreSettings): Promise<string> {
   const url = parseStoreUrl(settings.storeUrl);
-  if (url.kind === 'redis') {
-    await probeRedis(settings);
-    throw redisUnsupported(settings);
-  }
+  if (url.kind === 'redis') return probeRedis(settings);
   return `sqlite:${url.path} (${probeDatabase(url.path)})`;
+}
+
+async function openRedisStore(settings: StoreSettings, logger: Logger): Promise<OpenedStore> {
+  const { connection, report } = await openConnection(settings, 'dify-agent');
+  if (report.warning !== null) logger.warn(report.warning);
+  const redis = createRedisStore({
+    url: settings.storeUrl,
+    description: report.description,
+    prefix: settings.redisPrefix,
+    retentionSeconds: settings.runRetentionSeconds,
+    outageSeconds: settings.storeOutageSeconds,
+    logger,
+    first: connection,
+  });
+  return { ...createLive(redis, { tail: redis.tail }), listRunning: () => Promise.resolve([]) };
 }
 
 function parseStoreUrl(text: string): StoreUrl {

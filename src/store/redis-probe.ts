@@ -1,68 +1,131 @@
-// Looks whether a Redis answers. The Redis store itself is not written yet (issue REDIS): this exists so that a server whose
-// settings point at Redis, as the reference's defaults do, says in one line what to do instead.
+// The first look at a Redis: does it answer, is it one that the store can use, what should its operator know? Errors are one
+// line that names the variable and carries no credentials.
 
+import { errorText } from '../base/errors.ts';
 import type { Settings } from '../config/settings.ts';
-import { StoreOpenError } from './errors.ts';
+import { StoreOpenError, systemCode } from './errors.ts';
+import { type Connection, dial, UnsuitableServerError } from './redis-connection.ts';
+import { RedisRefusal } from './redis-errors.ts';
+import { runKeys } from './redis-keys.ts';
+import { createScripts } from './redis-scripts.ts';
 
-/** How long a Redis may take to connect and answer PING. */
+/** How long a Redis may take to connect and answer, and to read its data set when it has just started. */
 export const REDIS_DEADLINE_MS = 3_000;
+/** Delay before a Redis that is still reading its data set is asked again, ms. */
+const LOADING_AGAIN_MS = 100;
 
 /** What the operator can do without Redis. */
 const ADVICE = 'to run without Redis set DIFY_AGENT_STORE_URL=sqlite:./dify-agent.db';
 
 /**
- * Connects and pings.
- * @throws StoreOpenError `store_unreachable` when it does not answer in time, `store_url_invalid` for a URL that node-redis refuses.
+ * The rules of an ACL user who can do what the store needs and no more, as `ACL SETUSER` takes them (PING, HELLO and AUTH aside,
+ * each is a command that a key of the prefix needs). `+info`, `+client|setname` and `+client|unblock` are courtesies: without
+ * them the eviction policy is unknown, CLIENT LIST shows no names, and foreign runs are heard of up to a quarter second later.
+ * A database other than 0 needs `+select` too.
  */
-export async function probeRedis(
-  settings: Pick<Settings, 'storeUrl'>,
+export const ACL_RULES: readonly string[] = [
+  '~{prefix}:*',
+  ...['+ping', '+get', '+set', '+del', '+exists', '+pexpire', '+pttl'],
+  ...['+xadd', '+xdel', '+xrange', '+xrevrange', '+xread', '+evalsha', '+eval'],
+  ...['+info', '+client|setname', '+client|unblock'],
+];
+
+/** What the room reads of the settings about Redis. */
+export type RedisAddress = Pick<Settings, 'storeUrl' | 'redisPrefix'>;
+
+/** What `check` shows and the server logs. */
+export interface RedisReport {
+  /** `redis://host:port/0`, without credentials. */
+  readonly description: string;
+  /** E.g. `7.0.15`. */
+  readonly version: string;
+  /** What may go wrong later; null: nothing known. */
+  readonly warning: string | null;
+}
+
+/**
+ * Connects and makes sure that the store can work there.
+ * @throws StoreOpenError `store_unreachable` when it does not answer or refuses, `store_unsupported` when it is not suitable,
+ * `store_url_invalid` for a URL that is none.
+ */
+export async function openConnection(
+  settings: RedisAddress,
+  name: string,
   deadlineMs: number = REDIS_DEADLINE_MS,
-): Promise<void> {
-  const host = redisHost(settings.storeUrl);
-  const { createClient, ErrorReply } = await import('redis');
-  let client: ReturnType<typeof createClient>;
+): Promise<{ readonly connection: Connection; readonly report: RedisReport }> {
+  const { host, description } = describeUrl(settings.storeUrl);
+  const deadline = performance.now() + deadlineMs;
+  let connection: Connection | null = null;
   try {
-    client = createClient({
-      url: settings.storeUrl,
-      socket: { connectTimeout: deadlineMs, reconnectStrategy: false },
-      disableOfflineQueue: true,
-    });
+    connection = await dialUntil(settings.storeUrl, name, deadline);
+    // A read of no run: may this user run scripts, and use keys of this prefix?
+    await connection.send(createScripts().page.byText(runKeys(settings.redisPrefix, ''), ['0-0', '1', '1']));
+    const report = { description, version: connection.info.version, warning: await evictionWarning(connection) };
+    return { connection, report };
   } catch (error) {
-    throw new StoreOpenError('store_url_invalid', `DIFY_AGENT_REDIS_URL: not a Redis URL; ${ADVICE}`, { cause: error });
-  }
-  // Without a listener an error event would end the process; what matters arrives as a rejection.
-  client.on('error', () => {});
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const deadline = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`no answer within ${deadlineMs} ms`)), deadlineMs);
-  });
-  try {
-    await Promise.race([client.connect().then(() => client.ping()), deadline]);
-  } catch (error) {
-    // A reply is an answer: WRONGPASS, NOAUTH, LOADING.
-    const problem = error instanceof ErrorReply ? `refuses: ${error.message}` : 'does not answer';
-    throw new StoreOpenError('store_unreachable', `DIFY_AGENT_REDIS_URL: Redis at ${host} ${problem}; ${ADVICE}`, {
-      cause: error,
-    });
-  } finally {
-    clearTimeout(timer);
-    client.destroy();
+    connection?.destroy(new Error('not used'));
+    throw openError(host, error);
   }
 }
 
-/** Redis answers, but this version cannot use it. */
-export function redisUnsupported(settings: Pick<Settings, 'storeUrl'>): StoreOpenError {
-  return new StoreOpenError(
-    'store_unsupported',
-    `DIFY_AGENT_REDIS_URL: Redis at ${redisHost(settings.storeUrl)} answers, but this version has no Redis store yet; ${ADVICE}`,
-  );
+/**
+ * Looks and goes away again.
+ * @throws StoreOpenError as openConnection.
+ */
+export async function probeRedis(settings: RedisAddress, deadlineMs: number = REDIS_DEADLINE_MS): Promise<string> {
+  const { connection, report } = await openConnection(settings, 'dify-agent-check', deadlineMs);
+  connection.destroy(new Error('probed'));
+  const { description, version, warning } = report;
+  return `${description} (Redis ${version})${warning === null ? '' : `; WARNING: ${warning}`}`;
 }
 
-/** `host:port` without credentials. */
-function redisHost(url: string): string {
-  const parsed = URL.canParse(url) ? new URL(url) : null;
-  if (parsed === null || parsed.hostname === '') {
+async function dialUntil(url: string, name: string, deadline: number): Promise<Connection> {
+  for (;;) {
+    try {
+      return await dial({ url, name, deadlineMs: Math.max(1, Math.ceil(deadline - performance.now())) });
+    } catch (error) {
+      const loading = error instanceof RedisRefusal && error.code === 'LOADING';
+      if (!loading || performance.now() + LOADING_AGAIN_MS >= deadline) throw error;
+      await new Promise((resolve) => setTimeout(resolve, LOADING_AGAIN_MS));
+    }
+  }
+}
+
+/** Every key of ours has a time to live, so that any policy but noeviction may drop running runs. */
+async function evictionWarning(connection: Connection): Promise<string | null> {
+  try {
+    const policy = /^maxmemory_policy:(\S+)/m.exec(String(await connection.send(['INFO', 'memory'])))?.[1];
+    if (policy === undefined || policy === 'noeviction') return null;
+    return `maxmemory-policy is ${policy}: Redis may drop runs when its memory is full; set it to noeviction`;
+  } catch (error) {
+    if (!(error instanceof RedisRefusal)) throw error;
+    return 'this user may not call INFO, so the eviction policy is unknown; it should be noeviction';
+  }
+}
+
+function openError(host: string, error: unknown): StoreOpenError {
+  const where = `DIFY_AGENT_REDIS_URL: Redis at ${host}`;
+  const options = { cause: error };
+  if (error instanceof UnsuitableServerError) {
+    return new StoreOpenError('store_unsupported', `${where} ${error.message}; ${ADVICE}`, options);
+  }
+  // A reply is an answer: WRONGPASS, NOAUTH, LOADING.
+  const problem = error instanceof RedisRefusal ? `refuses: ${error.message}` : unreachable(error);
+  return new StoreOpenError('store_unreachable', `${where} ${problem}; ${ADVICE}`, options);
+}
+
+function unreachable(error: unknown): string {
+  const text = errorText(error);
+  const silent = systemCode(error) === 'ECONNREFUSED' || /^(?:no answer within|Connection timeout)/i.test(text);
+  return silent ? 'does not answer' : `does not answer: ${text}`;
+}
+
+/** The place without credentials. Throws StoreOpenError for what is no Redis URL. */
+function describeUrl(url: string): { readonly host: string; readonly description: string } {
+  const parsed = URL.parse(url);
+  if (parsed === null || parsed.hostname === '' || !/^\/?\d*$/.test(parsed.pathname)) {
     throw new StoreOpenError('store_url_invalid', `DIFY_AGENT_REDIS_URL: not a Redis URL; ${ADVICE}`);
   }
-  return `${parsed.hostname}:${parsed.port === '' ? '6379' : parsed.port}`;
+  const host = `${parsed.hostname}:${parsed.port === '' ? '6379' : parsed.port}`;
+  return { host, description: `${parsed.protocol}//${host}/${parsed.pathname.slice(1) || '0'}` };
 }

@@ -11,7 +11,7 @@ import type { AppendOutcome, FinaliseOutcome, RunStore, StoredEvent, TerminalTra
 import { RunExistsError, systemCode, toStoreError } from './errors.ts';
 import { storablePayload } from './payload.ts';
 import { sweepStep } from './retention.ts';
-import { openDatabase } from './sqlite-file.ts';
+import { hasMoved, MEMORY_PATH, openDatabase } from './sqlite-file.ts';
 import { prepareStatements } from './sqlite-statements.ts';
 import { createWriteQueue } from './write-queue.ts';
 
@@ -62,6 +62,8 @@ export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
   let undo: (() => void)[] = [];
   let sweeping = false;
   let closed = false;
+  /** The last transaction failed: whether the next one would is not known. */
+  let failing = false;
 
   const queue = createWriteQueue(
     {
@@ -69,8 +71,10 @@ export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
       commit() {
         sql.commit.run();
         undo = [];
+        failing = false;
       },
       rollback() {
+        failing = true;
         for (const step of undo.reverse()) step();
         undo = [];
         // After a full disk or an I/O error SQLite has often rolled back already.
@@ -131,7 +135,13 @@ export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
     });
   }
 
+  /** New runs are not taken into a file that the next process will not find. Those that run go on. */
+  function checkPlace(): void {
+    if (path !== MEMORY_PATH && hasMoved(db)) throw new Error(`${path} was removed or replaced`);
+  }
+
   function createNow(record: RunRecord): void {
+    checkPlace();
     const expiresAt = record.status === 'running' ? null : nowMs() + retentionMs;
     const { run_id, status, created_at, updated_at, error } = record;
     try {
@@ -189,6 +199,7 @@ export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
   }
 
   const sweepInBackground = () => {
+    if (path !== MEMORY_PATH && hasMoved(db)) logger.error('the store file was removed or replaced', { path });
     sweep().catch((error: unknown) => {
       if (!closed) logger.warn('expired runs could not be deleted', { error });
     });
@@ -210,7 +221,12 @@ export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
       }),
     readEvents: (runId, after, limit) => read(() => readPage(runId, after, limit)),
     listRunning: () => read(() => sql.runningRecords.all().map(toRecord)),
-    ping: () => read(() => void sql.ping.get()),
+    async ping() {
+      await read(checkPlace);
+      await read(() => void sql.ping.get());
+      // A full disk can still be read. Only a write tells whether it is over.
+      if (failing) await write(() => void sql.touch.run());
+    },
     sweep,
     async close() {
       if (closed) return;

@@ -45,8 +45,16 @@ export function createWriteQueue(transaction: Transaction, toError: (error: unkn
       transaction.commit();
       return null;
     } catch (error) {
-      transaction.rollback();
+      rollBack();
       return toError(error);
+    }
+  }
+
+  function rollBack(): void {
+    try {
+      transaction.rollback();
+    } catch {
+      // The transaction stays open, so the next BEGIN fails with what is wrong, and its rollback tries again.
     }
   }
 

@@ -61,8 +61,9 @@ describe('other formats', () => {
   });
 
   test('a listen address is an IP address or a host name', () => {
-    for (const host of ['127.0.0.1', '::', 'localhost', 'fe80::1%eth0']) expect(outcome(listenHost(host))).toBe(host);
+    for (const host of ['127.0.0.1', '::', 'localhost', 'fe80::1']) expect(outcome(listenHost(host))).toBe(host);
     expect(outcome(listenHost('[::1]'))).toBe('::1');
-    for (const host of ['', 'http://x', 'a b', 'x/y']) expect(listenHost(host).ok).toBe(false);
+    // Bun cannot listen on an address with a zone.
+    for (const host of ['', 'http://x', 'a b', 'x/y', 'fe80::1%eth0']) expect(listenHost(host).ok).toBe(false);
   });
 });

@@ -40,6 +40,7 @@ test('an empty environment gives the defaults of the reference (spec 01 §7.7) a
     storeUrl: 'redis://localhost:6379/0',
     redisPrefix: 'dify-agent',
     runRetentionSeconds: 259_200,
+    storeOutageSeconds: 30,
     shutdownGraceSeconds: 30,
     pluginDaemon: {
       url: 'http://localhost:5002',
@@ -122,6 +123,14 @@ describe('sources', () => {
     inFolder({}, (folder) => {
       mkdirSync(join(folder, '.env'));
       expect(settingsOf({}, folder).port).toBe(8000);
+    });
+  });
+
+  test('the executable may lie in the current directory under its own name', () => {
+    inFolder({ '.env': 'DIFY_AGENT_PORT=9' }, (folder) => {
+      rmSync(join(folder, 'dify-agent'), { recursive: true });
+      writeFileSync(join(folder, 'dify-agent'), 'a binary');
+      expect(settingsOf({}, folder).port).toBe(9);
     });
   });
 });

@@ -14,7 +14,12 @@ beforeEach(() => {
 afterEach(() => directory.remove());
 
 const deps = { clock: drivenClock(), logger: noopLogger };
-const settings = (storeUrl: string) => ({ storeUrl, redisPrefix: 'dify-agent', runRetentionSeconds: RETENTION });
+const settings = (storeUrl: string) => ({
+  storeUrl,
+  redisPrefix: 'dify-agent',
+  runRetentionSeconds: RETENTION,
+  storeOutageSeconds: 30,
+});
 const open = (storeUrl: string) => openStore(settings(storeUrl), deps);
 const probe = (storeUrl: string) => probeStore(settings(storeUrl));
 
@@ -33,6 +38,13 @@ function fakeRedis(reply: string | null) {
       },
     },
   });
+}
+
+/** The answer to HELLO of a Redis that is not as it should be. */
+function hello(said: Readonly<Record<string, string>>): string {
+  const fields = { server: 'redis', version: '7.0.15', id: '3', mode: 'standalone', role: 'master', ...said };
+  const words = Object.entries(fields).flat();
+  return `*${words.length}\r\n${words.map((word) => `$${word.length}\r\n${word}\r\n`).join('')}`;
 }
 
 describe('opening', () => {
@@ -96,12 +108,20 @@ describe('Redis', () => {
     listener.stop(true);
   });
 
-  test('one that answers is not supported yet', async () => {
-    const listener = fakeRedis('+OK\r\n');
-    await expect(open(`redis://127.0.0.1:${listener.port}`)).rejects.toMatchObject({
-      code: 'store_unsupported',
-      message: `DIFY_AGENT_REDIS_URL: Redis at 127.0.0.1:${listener.port} answers, but this version has no Redis store yet; ${ADVICE}`,
-    });
+  test.each([
+    ['+OK\r\n', 'does not say its version; 6.2 or newer is needed'],
+    ['-ERR unknown command `HELLO`, with args beginning with: `2`\r\n', 'is older than 6; 6.2 or newer is needed'],
+    [hello({ version: '6.0.16' }), 'is 6.0.16; 6.2 or newer is needed'],
+    [hello({ mode: 'cluster' }), 'runs in cluster mode, whose keys cannot be written together; a single one is needed'],
+    [hello({ role: 'replica' }), 'is a read-only replica; the URL must lead to the primary'],
+  ])('one that says %j is not taken', async (reply, problem) => {
+    const listener = fakeRedis(reply);
+    for (const use of [open, probe]) {
+      await expect(use(`redis://127.0.0.1:${listener.port}`)).rejects.toMatchObject({
+        code: 'store_unsupported',
+        message: `DIFY_AGENT_REDIS_URL: Redis at 127.0.0.1:${listener.port} ${problem}; ${ADVICE}`,
+      });
+    }
     listener.stop(true);
   });
 

@@ -1,6 +1,17 @@
 import { Database } from 'bun:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
-import { chmodSync, existsSync, linkSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { CURSOR_START } from '../../src/base/cursor.ts';
 import { CodedError } from '../../src/base/errors.ts';
@@ -145,11 +156,12 @@ describe('the file', () => {
 
   test('a file that is not a database is refused and left as it was', async () => {
     const text = 'This is a letter, not a database. '.repeat(200);
-    writeFileSync(path, text);
+    writeFileSync(path, text, { mode: 0o644 });
     const error = refusal(() => openSqlite(path));
     expect(error.code).toBe('store_unusable');
     expect(error.message).toBe(`DIFY_AGENT_STORE_URL: sqlite:${path} is not a SQLite database`);
     expect(await Bun.file(path).text()).toBe(text);
+    expect(mode(path)).toBe(0o644);
   });
 
   test('a damaged database is refused', async () => {
@@ -168,9 +180,11 @@ describe('the file', () => {
     const other = new Database(path);
     other.run('CREATE TABLE runs (mine TEXT)');
     other.close(true);
+    chmodSync(path, 0o644);
     const error = refusal(() => openSqlite(path));
     expect(error.code).toBe('store_schema_unknown');
     expect(error.message).toContain('is a database of another program');
+    expect(mode(path)).toBe(0o644);
     const again = new Database(path);
     expect(again.query('SELECT * FROM runs').all()).toEqual([]);
     again.close(true);
@@ -328,6 +342,40 @@ describe('a full disk', () => {
     const [runId = ''] = failed;
     expect(await store.append(runId, [payloadOf(runId)])).toEqual({ appended: false, status: null });
     expect(await store.getRecord(runId)).toBeNull();
+    await store.close();
+  });
+});
+
+describe('a file that is taken away while the server runs', () => {
+  const RIDS: readonly (readonly [string, () => void])[] = [
+    ['removed', () => rmSync(path)],
+    ['renamed', () => renameSync(path, directory.file('old.db'))],
+    [
+      'replaced',
+      () => {
+        writeFileSync(directory.file('new.db'), '');
+        renameSync(directory.file('new.db'), path);
+      },
+    ],
+  ];
+
+  test.each(RIDS)('when it is %s no run is taken any more, and what runs goes on to its end', async (_, takeAway) => {
+    const store = openSqlite(path);
+    const runId = await startRun(store);
+    takeAway();
+    const cause = { message: `${path} was removed or replaced` };
+    await expect(store.create(runningRecord())).rejects.toMatchObject({ code: 'store_unavailable', cause });
+    await expect(store.ping()).rejects.toMatchObject({ code: 'store_unavailable', cause });
+    appended(await store.append(runId, [payloadOf(runId)]));
+    applied(await store.finalise(runId, terminal(runId, 'succeeded')));
+    expect(await store.readEvents(runId, CURSOR_START, 10)).toHaveLength(2);
+    await store.close();
+  });
+
+  test('a store in memory has no file to lose', async () => {
+    const store = openSqlite(':memory:');
+    await startRun(store);
+    await store.ping();
     await store.close();
   });
 });

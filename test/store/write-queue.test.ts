@@ -63,3 +63,18 @@ test('flushing writes what is waiting, now', async () => {
   expect(log).toEqual(['begin', 'a', 'commit']);
   expect(await done).toBe('a');
 });
+
+test('a rollback that fails too rejects the tasks, and the queue goes on', async () => {
+  let broken = true;
+  const fail = () => {
+    if (broken) throw new Error('disk I/O error');
+  };
+  const queue = createWriteQueue(
+    { begin: () => {}, commit: fail, rollback: fail },
+    (error) => new Error(String(error)),
+  );
+  const results = await Promise.allSettled([queue.submit(() => 'a', 0), queue.submit(() => 'b', 0)]);
+  expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+  broken = false;
+  expect(await queue.submit(() => 'c', 0)).toBe('c');
+});

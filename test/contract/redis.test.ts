@@ -1,0 +1,34 @@
+// The store contract on a real Redis: plain, behind the fan-out, and as a user who may do no more than the store needs.
+
+import { afterAll, beforeAll } from 'bun:test';
+import { createLive } from '../../src/store/live.ts';
+import { ACL_RULES } from '../../src/store/redis-probe.ts';
+import { command, freshPrefix, openRedis, passTime } from '../store/redis-kit.ts';
+import { type RedisProcess, startRedis } from '../support/redis-process.ts';
+import { runStoreContract, type StoreHarness } from './run-store.ts';
+
+let server: RedisProcess;
+beforeAll(async () => {
+  server = await startRedis();
+});
+afterAll(() => server.dispose());
+
+async function harness(live: boolean, retentionSeconds: number, user = ''): Promise<StoreHarness> {
+  const prefix = freshPrefix();
+  if (user !== '') {
+    const rules = ACL_RULES.map((rule) => rule.replace('{prefix}', prefix));
+    await command(server, 'ACL', 'SETUSER', user, 'reset', 'on', '>secret', ...rules);
+  }
+  const url = server.url.replace('//', user === '' ? '//' : `//${user}:secret@`);
+  const redis = await openRedis(url, { prefix, retentionSeconds });
+  const store = live ? createLive(redis, { tail: redis.tail }) : redis;
+  return {
+    store,
+    passTime: (seconds) => passTime(server, prefix, seconds),
+    close: () => store.close(),
+  };
+}
+
+runStoreContract('Redis', (retention) => harness(false, retention));
+runStoreContract('Redis behind the fan-out', (retention) => harness(true, retention));
+runStoreContract('Redis with the least permissions', (retention) => harness(true, retention, 'least'));
