@@ -1,5 +1,24 @@
 // Events of a run as lines for people: a time, what happened, and the text that came with it. For the demo.
 
+/** A part of a message, or what a tool came back with. */
+interface WirePart {
+  readonly part_kind?: string;
+  readonly content?: unknown;
+  readonly tool_name?: string | null;
+  readonly args?: unknown;
+}
+
+/** A question that a run ends with. */
+export interface WireQuestion {
+  readonly args?: {
+    readonly title?: string | null;
+    readonly question?: string;
+    readonly fields?: readonly { readonly label?: string; readonly type?: string }[];
+    readonly actions?: readonly { readonly label?: string }[];
+  };
+  readonly tool_name?: string;
+}
+
 /** As much of an event as is printed. Every member may be missing: it comes from the network. */
 export interface WireEvent {
   readonly run_id?: string;
@@ -8,9 +27,13 @@ export interface WireEvent {
   readonly data?: {
     readonly event_kind?: string;
     readonly index?: number;
-    readonly part?: { readonly part_kind?: string; readonly content?: unknown };
+    readonly part?: WirePart;
+    readonly result?: WirePart;
     readonly delta?: { readonly content_delta?: unknown };
+    readonly tool_name?: string | null;
+    readonly args_valid?: boolean | null;
     readonly output?: unknown;
+    readonly deferred_tool_call?: WireQuestion;
     readonly error?: string;
     readonly session_snapshot?: {
       readonly layers?: readonly { readonly name?: string; readonly lifecycle_state?: string }[];
@@ -42,14 +65,49 @@ export function describeEvent(event: WireEvent, colour: boolean): string {
   const kind = event.data?.event_kind ?? event.type ?? 'event';
   const tone = event.type === 'run_failed' ? RED : isTerminal(event) ? GREEN : BOLD;
   const detail = detailOf(event);
-  const line = `  ${paint(GREY, time.padEnd(12))}  ${paint(tone, kind.padEnd(13))}${detail === '' ? '' : `  ${detail}`}`;
+  const line = `  ${paint(GREY, time.padEnd(12))}  ${paint(tone, kind.padEnd(20))}${detail === '' ? '' : `  ${detail}`}`;
   return line.trimEnd();
+}
+
+/** A question as a form on paper, some lines with their breaks. */
+export function describeQuestion({ args }: WireQuestion): string {
+  const lines = [args?.title, args?.question].filter((line): line is string => typeof line === 'string');
+  const fields = (args?.fields ?? []).map(({ label, type }) => `${label ?? '?'} (${type ?? '?'}): ____`);
+  const actions = (args?.actions ?? []).map(({ label }) => `[ ${label ?? '?'} ]`);
+  return [...lines, ...fields, actions.join(' ')].map((line) => `  | ${printable(line)}\n`).join('');
 }
 
 function detailOf({ data }: WireEvent): string {
   if (data === undefined) return '';
-  if (data.error !== undefined) return JSON.stringify(data.error);
-  if (data.delta?.content_delta !== undefined) return JSON.stringify(data.delta.content_delta);
+  if (data.error !== undefined) return short(data.error);
+  if (data.delta?.content_delta !== undefined) return short(data.delta.content_delta);
+  if (data.deferred_tool_call !== undefined) return `ends with a call of ${data.deferred_tool_call.tool_name ?? '?'}`;
+  if (data.result !== undefined) return resultOf(data.result);
+  if (data.event_kind === 'final_result') return printable(data.tool_name ?? '');
   if (data.part === undefined) return '';
-  return `${data.part.part_kind ?? 'part'} ${JSON.stringify(data.part.content ?? null)}`;
+  const { part_kind: kind, tool_name: tool, args, content } = data.part;
+  if (kind !== 'tool-call') return `${kind ?? 'part'} ${short(content ?? null)}`;
+  const call = `${printable(tool ?? '?')} ${typeof args === 'string' ? cut(printable(args)) : short(args ?? null)}`;
+  if (data.event_kind !== 'function_tool_call') return `${kind} ${call}`;
+  return data.args_valid === false ? `${call} (arguments refused)` : call;
+}
+
+function resultOf({ part_kind: kind, tool_name: tool, content }: WirePart): string {
+  return `${printable(tool ?? '?')} ${kind === 'retry-prompt' ? 'shall be called again: ' : 'returned '}${short(content ?? null)}`;
+}
+
+/** Characters of a detail; a line that wraps is hard to read. */
+const MAX_DETAIL = 90;
+
+function short(value: unknown): string {
+  return cut(printable(JSON.stringify(value)));
+}
+
+function cut(text: string): string {
+  return text.length <= MAX_DETAIL ? text : `${text.slice(0, MAX_DETAIL)}…`;
+}
+
+/** Without what would move the cursor or colour the terminal. */
+function printable(text: string): string {
+  return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '\ufffd');
 }

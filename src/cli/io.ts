@@ -6,7 +6,6 @@ import { writeFully } from '../observe/sink.ts';
 /** Process events that `serve` listens to; `process` is one. */
 export interface ProcessEvents {
   on(event: string, listener: (...args: unknown[]) => void): unknown;
-  off(event: string, listener: (...args: unknown[]) => void): unknown;
 }
 
 /** The surroundings of a command. */

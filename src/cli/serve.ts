@@ -51,7 +51,6 @@ export async function serve(io: Io, parts: ServeParts = REAL_PARTS): Promise<num
     await io.complain(redactor.text(text));
     return EXIT.failed;
   } finally {
-    stops.unwatch();
     await sink.flush();
   }
 }

@@ -19,8 +19,6 @@ export interface Stops {
   readonly hurry: AbortSignal;
   /** 1 once an accident happened, whatever came first. */
   exitCode(): number;
-  /** Gives the signals back to the system. */
-  unwatch(): void;
 }
 
 // SIGTERM: an orchestrator (systemd, Docker, Kubernetes) wants us gone and will send SIGKILL when its patience ends.
@@ -38,44 +36,37 @@ const ACCIDENTS = [
   ['unhandledRejection', 'unhandled rejection'],
 ] as const;
 
-/** Watches for the end of the process. */
+/**
+ * Watches for the end of the process, until its end: the signals are never given back, or the last of several would kill
+ * the process between its orderly stop and its exit, with 143 instead of 0 and the log's last lines lost.
+ */
 export function watchStops(events: ProcessEvents, logger: Logger): Stops {
   const hurry = new AbortController();
   const { promise, resolve } = Promise.withResolvers<StopReason>();
   let asked = false;
   let exitCode = 0;
-  const listeners: [string, (...args: unknown[]) => void][] = [
-    ...SIGNALS.map((signal): [string, () => void] => [
-      signal,
-      () => {
-        if (asked) {
+  for (const signal of SIGNALS) {
+    events.on(signal, () => {
+      if (asked) {
+        if (!hurry.signal.aborted) {
           logger.warn('second signal: stopping without waiting for running runs', { signal });
-          hurry.abort();
-          return;
         }
-        asked = true;
-        logger.info('stopping', { signal });
-        resolve({ cause: signal, exitCode: 0 });
-      },
-    ]),
-    ...ACCIDENTS.map(([event, cause]): [string, (...args: unknown[]) => void] => [
-      event,
-      (error) => {
-        logger.error(cause, { error, stack: error instanceof Error ? error.stack : undefined });
-        asked = true;
-        exitCode = 1;
         hurry.abort();
-        resolve({ cause, exitCode: 1 });
-      },
-    ]),
-  ];
-  for (const [event, listener] of listeners) events.on(event, listener);
-  return {
-    requested: promise,
-    hurry: hurry.signal,
-    exitCode: () => exitCode,
-    unwatch: () => {
-      for (const [event, listener] of listeners) events.off(event, listener);
-    },
-  };
+        return;
+      }
+      asked = true;
+      logger.info('stopping', { signal });
+      resolve({ cause: signal, exitCode: 0 });
+    });
+  }
+  for (const [event, cause] of ACCIDENTS) {
+    events.on(event, (error) => {
+      logger.error(cause, { error, stack: error instanceof Error ? error.stack : undefined });
+      asked = true;
+      exitCode = 1;
+      hurry.abort();
+      resolve({ cause, exitCode: 1 });
+    });
+  }
+  return { requested: promise, hurry: hurry.signal, exitCode: () => exitCode };
 }

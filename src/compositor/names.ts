@@ -1,15 +1,20 @@
 // Lists of names as error texts print them: sorted by code point, joined with comma and space (spec 02 §2.2).
 
-/** Orders by code point, as Python does; JavaScript's own order differs above U+FFFF. */
+/**
+ * Orders by code point, as Python does; JavaScript's own order differs above U+FFFF. Looks at the first difference only:
+ * a caller may send half a million names.
+ */
 function byCodePoint(a: string, b: string): number {
-  const as = Array.from(a, codePoint);
-  const bs = Array.from(b, codePoint);
-  const differing = as.findIndex((point, i) => point !== bs[i]);
-  return differing === -1 ? as.length - bs.length : (as[differing] ?? 0) - (bs[differing] ?? -1);
+  const shorter = Math.min(a.length, b.length);
+  let i = 0;
+  while (i < shorter && a.charCodeAt(i) === b.charCodeAt(i)) i += 1;
+  // The difference may be in the second half of a surrogate pair: the pairs differ then.
+  return (i === 0 ? 0 : pointAt(a, i - 1) - pointAt(b, i - 1)) || pointAt(a, i) - pointAt(b, i);
 }
 
-function codePoint(character: string): number {
-  return character.codePointAt(0) ?? 0;
+/** -1 behind the end: what has ended comes first. */
+function pointAt(text: string, index: number): number {
+  return text.codePointAt(index) ?? -1;
 }
 
 /** Names sorted by code point. */

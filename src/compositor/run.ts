@@ -78,6 +78,7 @@ class LayerRun<L extends Layer> implements CompositorRun<L> {
   readonly layers: ReadonlyMap<string, L>;
   readonly #plan: RunPlan<L>;
   readonly #slots: readonly Slot<L>[];
+  readonly #byName: ReadonlyMap<string, Slot<L>>;
   readonly #timeoutMs: number;
   readonly #suppress: (layerName: string, error: unknown) => void;
 
@@ -85,6 +86,7 @@ class LayerRun<L extends Layer> implements CompositorRun<L> {
     this.layers = new Map(slots.map(({ name, layer }) => [name, layer]));
     this.#plan = plan;
     this.#slots = slots;
+    this.#byName = new Map(slots.map((slot) => [slot.name, slot]));
     this.#timeoutMs = options.exitTimeoutMs ?? DEFAULT_EXIT_TIMEOUT_MS;
     this.#suppress = options.onSuppressedError ?? (() => {});
   }
@@ -114,7 +116,7 @@ class LayerRun<L extends Layer> implements CompositorRun<L> {
   }
 
   setExitIntent(name: string, intent: ExitIntent): void {
-    const slot = this.#slots.find((candidate) => candidate.name === name);
+    const slot = this.#byName.get(name);
     if (slot === undefined) throw new CompositionError(undefinedLayerText(name));
     if (slot.state !== 'active') {
       throw new CompositionError('Layer exit intent can only be changed while the run slot is active.');

@@ -11,26 +11,61 @@ const ENV = {
   DIFY_AGENT_LOG_FORMAT: 'json',
 };
 
-test('a reader of standard error that goes away does not end the server', async () => {
+/** Starts a server from source; resolves when it listens. */
+async function listeningServer() {
   const server = Bun.spawn([process.execPath, MAIN], { env: ENV, stdout: 'ignore', stderr: 'pipe' });
+  const reader = server.stderr.getReader();
+  const decoder = new TextDecoder();
+  let log = '';
+  const readOn = async (): Promise<boolean> => {
+    const { done, value } = await reader.read();
+    log += decoder.decode(value, { stream: true });
+    return !done;
+  };
+  const urlInLog = () => /"message":"listening".*"url":"([^"]+)"/.exec(log)?.[1];
+  while (urlInLog() === undefined) if (!(await readOn())) throw new Error(`the server ended: ${log}`);
+  return {
+    server,
+    reader,
+    url: urlInLog(),
+    log: () => log,
+    async readToEnd() {
+      while (await readOn());
+      return log;
+    },
+  };
+}
+
+test('a reader of standard error that goes away does not end the server', async () => {
+  const { server, reader, url, log } = await listeningServer();
   try {
-    const reader = server.stderr.getReader();
-    const decoder = new TextDecoder();
-    let log = '';
-    let url: string | undefined;
-    while (url === undefined) {
-      const { done, value } = await reader.read();
-      if (done) throw new Error(`the server ended: ${log}`);
-      log += decoder.decode(value, { stream: true });
-      url = /"message":"listening".*"url":"([^"]+)"/.exec(log)?.[1];
-    }
-    expect(log).toContain('"store":"sqlite::memory:"');
+    expect(log()).toContain('"store":"sqlite::memory:"');
     await reader.cancel();
     for (let i = 0; i < 3; i++) expect((await fetch(`${url}/healthz`, { proxy: false })).status).toBe(200);
     server.kill('SIGTERM');
     expect(await server.exited).toBe(0);
   } finally {
     server.kill('SIGKILL');
+  }
+});
+
+test('however many signals arrive, until the very end, the process exits 0 with its last line written', async () => {
+  for (let round = 0; round < 5; round += 1) {
+    const { server, readToEnd } = await listeningServer();
+    let gone = false;
+    const storm = async () => {
+      while (!gone) {
+        server.kill('SIGTERM');
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    };
+    const ended = server.exited.finally(() => {
+      gone = true;
+    });
+    const [code, log] = await Promise.all([ended, readToEnd(), storm()]);
+    expect(code).toBe(0);
+    expect(log).toContain('"message":"stopped"');
+    expect(log.split('second signal').length).toBeLessThanOrEqual(2);
   }
 });
 

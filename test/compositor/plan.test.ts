@@ -1,6 +1,8 @@
 import { expect, test } from 'bun:test';
 import { planRun } from '../../src/compositor/plan.ts';
+import { sortedNames } from '../../src/compositor/names.ts';
 import { createLayerRegistry } from '../../src/compositor/registry.ts';
+import type { LayerExitSignals } from '../../src/protocol/runs.ts';
 import { plan, SUSPEND_ALL, spec, toyWorld } from './toy-layers.ts';
 
 const texts = (build: () => unknown): string => {
@@ -107,4 +109,19 @@ test('the exit policy gives each layer its own intent or the default', () => {
   const onExit = { default: 'delete', layers: { b: 'suspend' } } as const;
   const layers = plan([spec('a'), spec('b'), spec('constructor')], toyWorld(), onExit).layers;
   expect(layers.map(({ exitIntent }) => exitIntent)).toEqual(['delete', 'suspend', 'delete']);
+});
+
+test('names that differ in a surrogate, a lone surrogate or only in length are in order of code points', () => {
+  const unordered = ['\u{1F601}', '\u{1F600}b', '\uD83D', '\uE000', 'ab', 'a', '\u{1F600}', '\uD83Da', ''];
+  const ordered = ['', 'a', 'ab', '\uD83D', '\uD83Da', '\uE000', '\u{1F600}', '\u{1F600}b', '\u{1F601}'];
+  expect([...sortedNames(unordered)]).toEqual(ordered);
+});
+
+test('half a million unknown names are listed without holding up the server', () => {
+  const layers = Object.fromEntries(Array.from({ length: 500_000 }, (_, i) => [`layer-${(i * 7919) % 1_000_003}`, 'delete']));
+  const started = performance.now();
+  expect(texts(() => plan([spec('a')], toyWorld(), { default: 'suspend', layers } as LayerExitSignals))).toStartWith(
+    'on_exit.layers references unknown layer ids: layer-0, layer-1000000, ',
+  );
+  expect(performance.now() - started).toBeLessThan(2_500);
 });

@@ -242,3 +242,13 @@ test('layers without hooks pass through', async () => {
   expect(await withinRun(run, never, async () => 42)).toBe(42);
   expect([...run.layers.keys()]).toEqual(['p']);
 });
+
+test('fifty thousand layers pass in the time that their number explains', async () => {
+  const count = 50_000;
+  const run = prepareRun(plan(Array.from({ length: count }, (_, i) => spec(`p${i}`, 'plain'))), null);
+  const started = performance.now();
+  await withinRun(run, never, async () => {});
+  expect(run.snapshot().layers).toHaveLength(count);
+  // Quadratic work took 4 s here; linear work takes 0.05 s.
+  expect(performance.now() - started).toBeLessThan(1_000);
+});
