@@ -13,6 +13,7 @@ const TEST_TIMEOUT_MS = 30_000;
 
 const STEPS = [
   ['setup', 'node', ['.ci/setup.mjs']],
+  ['redis', 'node', ['.ci/redis.mjs']],
   ['format', 'npm', ['run', '--silent', 'format:check']],
   ['lint', 'npm', ['run', '--silent', 'lint']],
   ['types', 'npm', ['run', '--silent', 'types']],

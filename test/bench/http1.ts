@@ -18,6 +18,8 @@ export class Connection {
   #length = 0;
   #waiting: { resolve(answer: Answer): void; reject(error: Error): void } | null = null;
   #firstByte: (() => void) | null = null;
+  /** Bytes of the whole answer, when its head declares them; null: chunked; undefined: no whole head yet. */
+  #declared: number | null | undefined;
 
   constructor(url: string) {
     const { hostname, port } = new URL(url);
@@ -66,24 +68,26 @@ export class Connection {
     if (this.#waiting === null) return;
     this.#received.push(Buffer.from(bytes)); // Bun may reuse the buffer it hands out
     this.#length += bytes.length;
-    if (!endsChunks(bytes) && !this.#isComplete()) return;
+    if (this.#declared === undefined) this.#readHead();
+    const complete = this.#declared === null ? endsChunks(bytes) : this.#length >= (this.#declared ?? Infinity);
+    if (!complete) return;
     this.#finish();
   }
 
-  /** With a declared length: whether it is there. */
-  #isComplete(): boolean {
-    if (this.#received.length > 1) this.#received = [Buffer.concat(this.#received)];
-    const all = this.#received[0];
-    const end = all?.indexOf('\r\n\r\n') ?? -1;
-    if (all === undefined || end < 0) return false;
+  #readHead(): void {
+    // Nearly always one piece.
+    const all = Buffer.concat(this.#received);
+    const end = all.indexOf('\r\n\r\n');
+    if (end < 0) return;
     const declared = /\r\ncontent-length: (\d+)/i.exec(all.toString('latin1', 0, end));
-    return declared !== null && this.#length >= end + 4 + Number(declared[1]);
+    this.#declared = declared === null ? null : end + 4 + Number(declared[1]);
   }
 
   #finish(): void {
     const text = Buffer.concat(this.#received).toString('utf8');
     this.#received = [];
     this.#length = 0;
+    this.#declared = undefined;
     const waiting = this.#waiting;
     this.#waiting = null;
     waiting?.resolve({ status: Number(text.slice(9, 12)), body: text.slice(text.indexOf('\r\n\r\n') + 4) });

@@ -1,32 +1,25 @@
 // The measurements of issue SLICE, one function each: start, idle memory, throughput, cost of a chunk, idle streams,
-// active runs. Each starts its own server and returns figures; run.ts repeats and prints them.
+// active runs. Each starts its own server on the store it is given and returns figures; run.ts repeats and prints them.
 
 import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { freePort } from '../faults/kill-loop.ts';
 import { FOREVER, plugin, scripted } from '../support/runs.ts';
-import {
-  DAEMON_KEY,
-  type ServerOptions,
-  startProcess,
-  type TestServer,
-  withFolder,
-  withServer,
-} from '../support/server.ts';
+import { DAEMON_KEY, startProcess, type TestServer } from '../support/server.ts';
 import { until } from '../support/until.ts';
 import { startDaemonProcess } from './daemon-process.ts';
 import { type DriverResult, driveApart } from './driver.ts';
 import { Connection, getRequest, postRequest } from './http1.ts';
+import { type BenchStore, sqliteStore, withStore } from './stores.ts';
 
 /** A run with one chunk from the scripted model. */
 const ONE_CHUNK = JSON.stringify(scripted([[{ text: 'x' }]]));
 
 /** Milliseconds from spawning the binary to its first 200. */
-export async function startUp(): Promise<number> {
-  return withFolder(async (folder) => {
+export async function startUp(store: BenchStore = sqliteStore): Promise<number> {
+  return store.withPlace(async (place) => {
     const port = await freePort();
     const started = performance.now();
-    const running = await startProcess({ env: { ...onFile(folder), DIFY_AGENT_PORT: String(port) } });
+    const running = await startProcess({ env: { ...place, DIFY_AGENT_PORT: String(port) } });
     try {
       await until(
         'the first 200',
@@ -41,13 +34,17 @@ export async function startUp(): Promise<number> {
 }
 
 /** Resident MB of a server that answered its first requests. */
-export async function idleMemory(): Promise<number> {
-  return withStore({}, async (server) => settledMegabytes(server.pid));
+export async function idleMemory(store: BenchStore = sqliteStore): Promise<number> {
+  return withStore(store, {}, async (server) => settledMegabytes(server.pid));
 }
 
-/** One-chunk runs, POST and SSE to the terminal event, on an SQLite file. */
-export async function throughput(concurrency: number, runs: number): Promise<DriverResult & { cpuMsPerRun: number }> {
-  return withStore({}, async (server) => {
+/** One-chunk runs of the scripted model, POST and SSE to the terminal event. */
+export async function throughput(
+  concurrency: number,
+  runs: number,
+  store: BenchStore = sqliteStore,
+): Promise<DriverResult & { cpuMsPerRun: number }> {
+  return withStore(store, {}, async (server) => {
     const warmUp = Math.min(runs, 10 * concurrency);
     const before = cpuMs(server.pid);
     const result = await driveApart({ url: server.url, body: ONE_CHUNK, concurrency, runs, warmUp });
@@ -59,6 +56,7 @@ export async function throughput(concurrency: number, runs: number): Promise<Dri
 export async function chunkCost(
   chunks: number,
   runs: number,
+  store: BenchStore = sqliteStore,
 ): Promise<{ readonly perChunkMicros: number; readonly fakeMs: number; readonly runMs: number }> {
   const warmUp = Math.ceil(runs / 4);
   const daemon = await startDaemonProcess(chunks, 2 * (runs + warmUp));
@@ -74,7 +72,7 @@ export async function chunkCost(
       runs,
       warmUp,
     });
-    const through = await withStore({ DIFY_AGENT_PLUGIN_DAEMON_URL: daemon.url }, (server) =>
+    const through = await withStore(store, { DIFY_AGENT_PLUGIN_DAEMON_URL: daemon.url }, (server) =>
       driveApart({ url: server.url, body: JSON.stringify(plugin()), concurrency: 1, runs, warmUp }),
     );
     if (through.frames !== chunks + 4) throw new Error(`${through.frames} frames for ${chunks} chunks`);
@@ -89,8 +87,8 @@ export async function chunkCost(
 }
 
 /** What `count` SSE streams on one silent run add to the resident memory, in MB. Twenty came and went before. */
-export async function idleStreams(count: number): Promise<number> {
-  return withStore({}, async (server) => {
+export async function idleStreams(count: number, store: BenchStore = sqliteStore): Promise<number> {
+  return withStore(store, {}, async (server) => {
     const [runId = ''] = await startRuns(server, 1);
     closeAll(await openStreams(server, runId, 20));
     const before = await settledMegabytes(server.pid);
@@ -101,7 +99,8 @@ export async function idleStreams(count: number): Promise<number> {
   });
 }
 
-async function openStreams(server: TestServer, runId: string, count: number): Promise<readonly Connection[]> {
+/** Opens `count` SSE streams on a run; each has sent its first bytes. */
+export async function openStreams(server: TestServer, runId: string, count: number): Promise<readonly Connection[]> {
   const connections = Array.from({ length: count }, () => new Connection(server.url));
   for (const batch of inBatches(connections, 50)) {
     await Promise.all(batch.map((connection) => connection.open(getRequest(`/runs/${runId}/events/sse`))));
@@ -109,13 +108,14 @@ async function openStreams(server: TestServer, runId: string, count: number): Pr
   return connections;
 }
 
-function closeAll(connections: readonly Connection[]): void {
+/** Closes them all. */
+export function closeAll(connections: readonly Connection[]): void {
   for (const connection of connections) connection.close();
 }
 
 /** What an active run (scripted, in the middle of a long delay) adds to the resident memory, in KB. */
-export async function activeRuns(count: number): Promise<number> {
-  return withStore({}, async (server) => {
+export async function activeRuns(count: number, store: BenchStore = sqliteStore): Promise<number> {
+  return withStore(store, {}, async (server) => {
     await startRuns(server, 50);
     const before = await settledMegabytes(server.pid);
     await startRuns(server, count);
@@ -141,16 +141,6 @@ async function startRuns(server: TestServer, count: number): Promise<readonly st
 
 function* inBatches<T>(values: readonly T[], size: number): Generator<readonly T[]> {
   for (let index = 0; index < values.length; index += size) yield values.slice(index, index + size);
-}
-
-function withStore<T>(env: ServerOptions['env'], use: (server: TestServer) => Promise<T>): Promise<T> {
-  return withFolder((folder) =>
-    withServer({ env: { ...onFile(folder), DIFY_AGENT_SHUTDOWN_GRACE_SECONDS: '0', ...env } }, use),
-  );
-}
-
-function onFile(folder: string): Record<string, string> {
-  return { DIFY_AGENT_STORE_URL: `sqlite:${join(folder, 'runs.db')}`, DIFY_AGENT_LOG_LEVEL: 'info' };
 }
 
 /** A model request as the server sends it. */

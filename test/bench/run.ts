@@ -1,6 +1,7 @@
-// `npm run bench`: the figures of issue SLICE against their limits; medians of blocks, everything on this machine's
-// cores. Options: --blocks N (default 3), --only start,idle,throughput,chunks,streams,active, --json FILE.
-// The store and the model stream have benches of their own: test/bench/store.ts, test/bench/model-stream.ts.
+// `npm run bench`: the figures of the issues SLICE and REDIS against their limits; medians of blocks, everything on this
+// machine's cores. Options: --store sqlite|redis (default sqlite; redis starts one of its own), --blocks N (default 3),
+// --only NAMES of the sections below, --json FILE.
+// SQLite alone and the model stream have benches of their own: test/bench/store.ts, test/bench/model-stream.ts.
 
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -8,6 +9,9 @@ import { parseArgs } from 'node:util';
 import { ensureBinary } from '../support/binary.ts';
 import { percentile } from './driver.ts';
 import { activeRuns, chunkCost, idleMemory, idleStreams, startUp, throughput } from './measures.ts';
+import { floor } from './redis-floor.ts';
+import { commands, connections, LONGEST_RUN_EVENTS, replay, streaming } from './store-measures.ts';
+import { type BenchStore, sqliteStore, startRedisStore } from './stores.ts';
 
 interface Figure {
   readonly name: string;
@@ -19,7 +23,8 @@ interface Figure {
   readonly note?: string;
 }
 
-type Report = (figure: Figure) => void;
+/** One group of figures. Limits are those of the issue that asked for them on that store. */
+type Section = (store: BenchStore, blocks: number, report: (figure: Figure) => void) => Promise<void>;
 
 const round = (value: number) => (value >= 100 ? Math.round(value) : Math.round(value * 100) / 100);
 
@@ -29,19 +34,19 @@ async function repeat(blocks: number, measure: () => Promise<number>): Promise<r
   return values;
 }
 
-const SECTIONS: Readonly<Record<string, (blocks: number, report: Report) => Promise<void>>> = {
-  async start(blocks, report) {
-    const values = await repeat(Math.max(7, blocks * 3), startUp);
-    report({ ...figure('start to first 200', 'ms', values, { most: 60 }) });
+const SECTIONS: Readonly<Record<string, Section>> = {
+  async start(store, blocks, report) {
+    const values = await repeat(Math.max(7, blocks * 3), () => startUp(store));
+    report(figure('start to first 200', 'ms', values, { most: 60 }));
   },
-  async idle(blocks, report) {
-    report(figure('idle RSS', 'MB', await repeat(blocks, idleMemory), { most: 80 }));
+  async idle(store, blocks, report) {
+    report(figure('idle RSS', 'MB', await repeat(blocks, () => idleMemory(store)), { most: 80 }));
   },
-  async throughput(blocks, report) {
+  async throughput(store, blocks, report) {
     for (const concurrency of [1, 10, 50]) {
       const notes: string[] = [];
       const values = await repeat(blocks, async () => {
-        const result = await throughput(concurrency, concurrency === 1 ? 2_000 : 10_000);
+        const result = await throughput(concurrency, concurrency === 1 ? 2_000 : 10_000, store);
         notes.push(`p50 ${round(result.p50)} p95 ${round(result.p95)} ms, ${round(result.cpuMsPerRun)} CPU-ms/run`);
         return result.perSecond;
       });
@@ -49,22 +54,71 @@ const SECTIONS: Readonly<Record<string, (blocks: number, report: Report) => Prom
       report({ ...figure(`one-chunk runs, ${concurrency} at once`, 'runs/s', values, limit), note: notes.join('; ') });
     }
   },
-  async chunks(blocks, report) {
+  async chunks(store, blocks, report) {
     const notes: string[] = [];
     const values = await repeat(blocks, async () => {
-      const { perChunkMicros, fakeMs, runMs } = await chunkCost(1_000, 40);
+      const { perChunkMicros, fakeMs, runMs } = await chunkCost(1_000, 40, store);
       notes.push(`fake ${round(fakeMs)} ms, run ${round(runMs)} ms`);
       return perChunkMicros;
     });
-    report({ ...figure('added per chunk, 1,000 chunks', 'µs', values, { most: 25 }), note: notes.join('; ') });
+    const limit = store.name === 'sqlite' ? { most: 25 } : null;
+    report({ ...figure('added per chunk, 1,000 chunks', 'µs', values, limit), note: notes.join('; ') });
   },
-  async streams(blocks, report) {
-    report(figure('1,000 idle SSE streams', 'MB', await repeat(blocks, () => idleStreams(1_000)), { most: 12 }));
+  async streams(store, blocks, report) {
+    report(figure('1,000 idle SSE streams', 'MB', await repeat(blocks, () => idleStreams(1_000, store)), { most: 12 }));
   },
-  async active(blocks, report) {
-    report(figure('an active run, of 1,000', 'KB', await repeat(blocks, () => activeRuns(1_000)), { most: 40 }));
+  async active(store, blocks, report) {
+    report(figure('an active run, of 1,000', 'KB', await repeat(blocks, () => activeRuns(1_000, store)), { most: 40 }));
+  },
+  async streaming(store, blocks, report) {
+    const load = { runs: 150, chunks: 1_000, concurrency: 50 };
+    const values = await repeat(blocks, async () => (await streaming(store, load)).eventsPerSecond);
+    report(figure('stored and streamed, 50 × 1,000', 'events/s', values, onRedis(store, { least: 35_000 })));
+  },
+  async daemon(store, blocks, report) {
+    const load = { runs: 5_000, chunks: 1, concurrency: 50 };
+    const values = await repeat(blocks, async () => (await streaming(store, load)).perSecond);
+    report(figure('one daemon chunk, 50 at once', 'runs/s', values, onRedis(store, { least: 1_500 })));
+  },
+  async replay(store, blocks, report) {
+    const values = await repeat(blocks, () => replay(store));
+    const name = `replay of ${LONGEST_RUN_EVENTS} events`;
+    report(figure(name, 'events/s', values, onRedis(store, { least: 150_000 })));
+  },
+  async commands(store, blocks, report) {
+    if (store.redis === null) return;
+    const notes: string[] = [];
+    const values = await repeat(blocks, async () => {
+      const { sent, events, perEvent, calls } = await commands(store, { runs: 50, chunks: 1_000, concurrency: 50 });
+      notes.push(`${sent} for ${events} events: ${JSON.stringify(calls)}`);
+      return perEvent;
+    });
+    report({ ...figure('commands sent per event', '', values, { most: 0.2 }), note: notes.join('; ') });
+    const paced = await commands(store, { runs: 50, chunks: 200, concurrency: 50, gapMs: 10 });
+    report(figure('the same, a chunk every 10 ms', '', [round(paced.perEvent)], null));
+  },
+  async connections(store, _, report) {
+    if (store.redis === null) return;
+    const [one = 0, thousand = 0] = await connections(store, [1, 1_000]);
+    report(figure('connections, 1,000 streams for 1', 'more', [thousand - one], { most: 1 }));
+  },
+  async floor({ redis }, blocks, report) {
+    if (redis === null) return;
+    const pipelined: number[] = [];
+    const scripted = await repeat(blocks, async () => {
+      const measured = await floor(redis, 200_000);
+      pipelined.push(round(measured.pipelined));
+      return measured.scripted;
+    });
+    report(figure('floor: pipelined XADD', 'events/s', pipelined, null));
+    report(figure('floor: script of ten', 'events/s', scripted, null));
   },
 };
+
+/** A limit that was set for Redis. */
+function onRedis(store: BenchStore, limit: NonNullable<Figure['limit']>): Figure['limit'] {
+  return store.name === 'redis' ? limit : null;
+}
 
 function figure(name: string, unit: string, blocks: readonly number[], limit: Figure['limit']): Figure {
   return { name, unit, median: percentile(blocks, 0.5), blocks, limit };
@@ -80,22 +134,40 @@ function line({ name, unit, median, limit }: Figure): string {
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
-    options: { blocks: { type: 'string', default: '3' }, only: { type: 'string' }, json: { type: 'string' } },
+    options: {
+      store: { type: 'string', default: 'sqlite' },
+      blocks: { type: 'string', default: '3' },
+      only: { type: 'string' },
+      json: { type: 'string' },
+    },
   });
   const chosen = values.only?.split(',') ?? Object.keys(SECTIONS);
+  const unknown = chosen.find((name) => SECTIONS[name] === undefined);
+  if (unknown !== undefined) throw new Error(`no section ${unknown}: ${Object.keys(SECTIONS).join(', ')}`);
+  if (values.store !== 'sqlite' && values.store !== 'redis') throw new Error(`no store ${values.store}: sqlite, redis`);
   const binary = await ensureBinary();
-  console.log(`${binary} on ${cpus().length} × ${cpus()[0]?.model}; npm run bench -- --only ${chosen.join(',')}`);
+  console.log(
+    `${binary} on ${cpus().length} × ${cpus()[0]?.model}; --store ${values.store} --only ${chosen.join(',')}`,
+  );
+  const redis = values.store === 'redis' ? await startRedisStore() : null;
+  try {
+    const figures = await measure(redis ?? sqliteStore, chosen, Number(values.blocks));
+    console.log(`\n${figures.map(line).join('\n')}`);
+    if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, null, 2)}\n`);
+  } finally {
+    await redis?.dispose();
+  }
+}
+
+async function measure(store: BenchStore, names: readonly string[], blocks: number): Promise<readonly Figure[]> {
   const figures: Figure[] = [];
-  for (const name of chosen) {
-    const section = SECTIONS[name];
-    if (section === undefined) throw new Error(`no section ${name}: ${Object.keys(SECTIONS).join(', ')}`);
-    await section(Number(values.blocks), (found) => {
+  for (const name of names) {
+    await SECTIONS[name]?.(store, blocks, (found) => {
       figures.push(found);
       console.log(`${found.name}: ${found.blocks.join(', ')} ${found.unit}${found.note ? ` (${found.note})` : ''}`);
     });
   }
-  console.log(`\n${figures.map(line).join('\n')}`);
-  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, null, 2)}\n`);
+  return figures;
 }
 
 if (import.meta.main) void main();

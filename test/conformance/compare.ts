@@ -3,6 +3,7 @@
 // the request itself contained must come back unchanged.
 
 import type { JsonNode } from '../support/json-nodes.ts';
+import { checkOwnWording } from './own-wording.ts';
 
 /** What is masked before two texts are compared. Each match is recorded as a token. */
 const TOKENS =
@@ -23,7 +24,9 @@ export class Matcher {
 
   /** The differences between two values, as `path: recorded ≠ ours` lines; empty when they agree. */
   compare(recorded: JsonNode, ours: JsonNode, path = '$'): string[] {
-    if (recorded.kind === 'string' && recorded.value.startsWith('<own wording')) return [];
+    if (recorded.kind === 'string' && recorded.value.startsWith('<own wording')) {
+      return checkOwnWording(recorded.value, ours).map((fault) => `${path}: ${fault}`);
+    }
     if (recorded.kind !== ours.kind) return [`${path}: ${short(recorded.source)} ≠ ${short(ours.source)}`];
     if (recorded.kind === 'object' && ours.kind === 'object') return this.#objects(recorded, ours, path);
     if (recorded.kind === 'array' && ours.kind === 'array') {

@@ -23,8 +23,16 @@ export type Ours =
       readonly error?: string;
       /** JSON text of `data.session_snapshot`. */
       readonly snapshot?: string;
-      /** How many requests the daemon gets. */
+      /** How many model requests the daemon gets. */
       readonly llmRequests: number;
+      /** How many tool requests it gets; default none. */
+      readonly toolRequests?: number;
+      /** What the tool messages of the last model request say. */
+      readonly told?: readonly string[];
+      /** JSON text of the output tool's parameters, as the model is shown them. */
+      readonly schema?: string;
+      /** What the `function_tool_result` events say, in their order. */
+      readonly results?: readonly string[];
       /** Replies beyond the recorded ones, for a run that goes further than the reference's did. */
       readonly replies?: readonly Reply[];
     };
@@ -35,6 +43,8 @@ export interface ExpectedDifference {
   readonly ours: Ours;
 }
 
+/** Matched with any generated id. */
+const GENERATED_ID = `pyd_ai_${'0'.repeat(32)}`;
 const TEXT_RUN = ['run_started', 'part_start', 'final_result', 'part_end', 'run_succeeded'] as const;
 const ANSWER: Reply = [{ data: chunk({ content: 'ok' }) }, lastItem()];
 
@@ -55,6 +65,39 @@ const acceptedContext = (reason: string): ExpectedDifference => ({
     llmRequests: 1,
     replies: [ANSWER],
   },
+});
+
+type Outcome = Extract<Ours, { kind: 'outcome' }>;
+
+/** A tool's transport failure does not end the run: the model is told, in these words. */
+const toldToTheModel = (told: readonly string[], ours: Partial<Outcome> = {}): ExpectedDifference => ({
+  reason: "a tool's transport failure is told to the model",
+  spec: '03 §10.10',
+  ours: {
+    kind: 'outcome',
+    eventKinds: [
+      'run_started',
+      'part_start',
+      'part_end',
+      'function_tool_call',
+      'function_tool_result',
+      ...TEXT_RUN.slice(1),
+    ],
+    status: 'succeeded',
+    output: '"ok"',
+    llmRequests: 2,
+    toolRequests: 1,
+    told,
+    replies: [ANSWER],
+    ...ours,
+  },
+});
+
+/** A composition that the reference refuses, answered in one call of the output tool. */
+const structured = (reason: string, spec: string, output: string, schema: string): ExpectedDifference => ({
+  reason,
+  spec,
+  ours: { kind: 'outcome', eventKinds: TEXT_RUN, status: 'succeeded', output, llmRequests: 1, schema },
 });
 
 /** By scenario. */
@@ -79,6 +122,95 @@ export const EXPECTED_DIFFERENCES: Readonly<Record<string, ExpectedDifference>> 
     reason: 'an empty finish reason is none, not an error',
     spec: '03 §10.12',
     ours: { kind: 'patched', replace: [['"finish_reason":"error"', '"finish_reason":null']] },
+  },
+  tool_call_null_id: {
+    reason: 'an id of null is none: the call gets one of its own',
+    spec: '03 §10.4',
+    ours: {
+      kind: 'patched',
+      replace: [
+        ['"None"', `"${GENERATED_ID}"`],
+        ['\\"None\\"', `\\"${GENERATED_ID}\\"`],
+      ],
+    },
+  },
+  tool_fragments_appended_style: {
+    reason: 'fragments of a call are joined; the call is made',
+    spec: '03 §10.4; 06 §18.2',
+    ours: {
+      kind: 'outcome',
+      eventKinds: [
+        ...['run_started', 'part_start', 'part_end', 'part_start', 'part_end'],
+        ...['function_tool_call', 'function_tool_result', ...TEXT_RUN.slice(1)],
+      ],
+      status: 'succeeded',
+      output: '"ok"',
+      llmRequests: 2,
+      toolRequests: 1,
+      told: ['x'],
+    },
+  },
+  tool_result_unknown_type: {
+    reason: 'tool messages of unknown types are skipped',
+    spec: '03 §10.2',
+    ours: {
+      kind: 'outcome',
+      eventKinds: [
+        ...['run_started', 'part_start', 'part_end', 'function_tool_call', 'function_tool_result'],
+        ...TEXT_RUN.slice(1),
+      ],
+      status: 'succeeded',
+      output: '"done"',
+      llmRequests: 2,
+      toolRequests: 1,
+      told: [''],
+    },
+  },
+  tool_error_cut_before_headers: toldToTheModel(
+    ['tool invoke error: Server disconnected without sending a response.'],
+    { output: '"done"', replies: [] },
+  ),
+  tool_error_read_timeout: toldToTheModel(['tool invoke error: ReadTimeout']),
+  llm_error_pool_timeout: toldToTheModel(['s', 'tool invoke error: PoolTimeout'], {
+    eventKinds: [
+      ...['run_started', 'part_start', 'part_end', 'part_start', 'part_end'],
+      ...['function_tool_call', 'function_tool_call', 'function_tool_result', 'function_tool_result'],
+      ...TEXT_RUN.slice(1),
+    ],
+  }),
+  tool_daemon_down: {
+    reason: "a tool's transport failure is told to the model; then the model itself cannot be reached",
+    spec: '03 §10.10',
+    ours: {
+      kind: 'outcome',
+      eventKinds: [
+        ...['run_started', 'part_start', 'part_end', 'function_tool_call', 'function_tool_result', 'run_failed'],
+      ],
+      status: 'failed',
+      error: 'All connection attempts failed',
+      results: ['tool invoke error: All connection attempts failed'],
+      llmRequests: 1,
+    },
+  },
+  output_property_named_default: structured(
+    'a property may be named as a keyword is: references below it are inlined like all others',
+    '02 §14.6',
+    '{"x":"a"}',
+    '{"properties":{"default":{"type":"string"},"x":{"type":"string"}},"title":"final_output","type":"object"}',
+  ),
+  output_ref_inside_enum: structured(
+    'a $ref key inside enum or const is data',
+    'README corrections (02 §9.3)',
+    '{}',
+    '{"properties":{"e":{"enum":[{"$ref":"#/not/a/ref"}]}},"title":"final_output","type":"object"}',
+  ),
+  output_ref_without_defs: {
+    reason: 'a reference without $defs is refused before the model is asked, in the words for a missing one',
+    spec: '02 §14.7',
+    ours: {
+      kind: 'patched',
+      replace: [["'#/$defs/N'", "Local $ref '#/$defs/N' could not be resolved from $defs."]],
+    },
   },
   ctx_missing_agent_mode: acceptedContext('agent_mode may be absent'),
   ctx_only_tenant: acceptedContext('user_from, agent_mode and invoke_from may be absent'),

@@ -91,9 +91,7 @@ function readStep(node: JsonNode): Step {
     request: member(node, 'request')?.source ?? '',
     script: {
       llm: items(member(daemon, 'llm')).map(readReply),
-      tool: Object.fromEntries(
-        entries(member(daemon, 'tool')).map(([name, replies]) => [name, items(replies).map(readReply)]),
-      ),
+      tool: readToolScript(daemon),
       down: member(daemon, 'down')?.source === 'true',
     },
     llmRequests: items(member(daemon, 'llm_requests')),
@@ -104,6 +102,19 @@ function readStep(node: JsonNode): Step {
     status: mustHave(node, 'status'),
     firstFrames: items(member(node, 'sse_raw_first_frames')).map((frame) => textOf(frame) ?? ''),
   };
+}
+
+/** The recorder's fake repeated the last reply of a tool: as often as the trace has requests. */
+function readToolScript(daemon: JsonNode | undefined): Readonly<Record<string, readonly Reply[]>> {
+  const asked = items(member(daemon, 'tool_requests')).map((request) => textOf(at(request, 'body', 'data', 'tool')));
+  return Object.fromEntries(
+    entries(member(daemon, 'tool')).map(([name, node]) => {
+      const replies = items(node).map(readReply);
+      const missing = asked.filter((tool) => tool === name).length - replies.length;
+      const last = replies.at(-1) ?? [];
+      return [name, [...replies, ...Array.from({ length: Math.max(0, missing) }, () => last)]];
+    }),
+  );
 }
 
 function mustHave(node: JsonNode, key: string): JsonNode {

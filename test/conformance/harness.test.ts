@@ -7,6 +7,7 @@ import { SseParser } from '../support/sse.ts';
 import { Matcher } from './compare.ts';
 import { waitsFor } from './coverage.ts';
 import { goText, loadScenarios } from './fixtures.ts';
+import { BAD_QUESTIONS, GOOD_QUESTIONS } from './own-wording.ts';
 
 const differences = (recorded: string, ours: string, sent = ''): string[] => {
   const matcher = new Matcher();
@@ -59,6 +60,24 @@ describe('comparing', () => {
       `"1 validation error for ${name}\\nx [input_value=${value}, input_type=str]"`;
     expect(differences(text('PromptLayerConfig', "'a'"), text('PromptLayerConfig', '…'))).toEqual([]);
     expect(differences(text('LLMResultChunk', "'a'"), text('LLMResultChunk', '…'))).toHaveLength(1);
+  });
+});
+
+describe('what is ours to word', () => {
+  const fault = (mask: string, ours: string) => differences(JSON.stringify(mask), ours);
+  const SCHEMA = '<own wording: any schema equivalent to spec 02 §10.2>';
+
+  test('must be there, whatever it says', () => {
+    expect(fault('<own wording: stock description>', '"Asks a person."')).toEqual([]);
+    expect(fault('<own wording: stock description>', '" "')).toHaveLength(1);
+    expect(fault('<own wording: ask_human guidance>', '"Ask."')).toHaveLength(1);
+    expect(fault('<own wording: something else>', '"x"')).toHaveLength(1);
+  });
+
+  test('or, for a schema, must accept and refuse the same', () => {
+    expect(fault(SCHEMA, '{}')).toHaveLength(BAD_QUESTIONS.length);
+    expect(fault(SCHEMA, 'false')).toHaveLength(1);
+    expect(fault(SCHEMA, '{"not":{}}')).toHaveLength(GOOD_QUESTIONS.length);
   });
 });
 

@@ -2,8 +2,8 @@
 // as expected-differences.ts says. Prints how many are which, and what the rest waits for.
 
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { type FakeDaemon, startFakeDaemon } from '../fakes/plugin-daemon.ts';
-import { at, compact, type JsonNode, textOf } from '../support/json-nodes.ts';
+import { type FakeDaemon, type RecordedRequest, startFakeDaemon } from '../fakes/plugin-daemon.ts';
+import { at, compact, items, type JsonNode, readJson, textOf } from '../support/json-nodes.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 import { waitsFor } from './coverage.ts';
 import { EXPECTED_DIFFERENCES, type ExpectedDifference } from './expected-differences.ts';
@@ -16,6 +16,7 @@ const SETTINGS: Readonly<Record<string, Readonly<Record<string, string>>>> = {
     DIFY_AGENT_PLUGIN_DAEMON_MAX_CONNECTIONS: '1',
     DIFY_AGENT_PLUGIN_DAEMON_POOL_TIMEOUT: '0.2',
   },
+  tool_error_read_timeout: { DIFY_AGENT_PLUGIN_DAEMON_READ_TIMEOUT: '0.5' },
 };
 /** Played by exchanges.test.ts and shutdown.test.ts. */
 const isPlayedElsewhere = (scenario: Scenario): boolean =>
@@ -109,7 +110,11 @@ async function checkDifference(scenario: Scenario, difference: ExpectedDifferenc
     recordError: textOf(at(played.status, 'error')),
     output: text(at(data, 'output')),
     requests: played.llmRequests.length,
+    toolRequests: played.toolRequests.length,
     violations: played.violations,
+    ...(ours.told === undefined ? {} : { told: toldIn(played.llmRequests.at(-1)) }),
+    ...(ours.results === undefined ? {} : { results: resultsIn(played.events) }),
+    ...(ours.schema === undefined ? {} : { schema: outputSchemaIn(played.llmRequests.at(-1)) }),
   }).toEqual({
     eventKinds: [...ours.eventKinds],
     status: ours.status,
@@ -117,7 +122,30 @@ async function checkDifference(scenario: Scenario, difference: ExpectedDifferenc
     recordError: ours.error,
     output: ours.output,
     requests: ours.llmRequests,
+    toolRequests: ours.toolRequests ?? 0,
     violations: [],
+    ...(ours.told === undefined ? {} : { told: [...ours.told] }),
+    ...(ours.results === undefined ? {} : { results: [...ours.results] }),
+    ...(ours.schema === undefined ? {} : { schema: ours.schema }),
   });
   if (ours.snapshot !== undefined) expect(text(at(data, 'session_snapshot'))).toBe(ours.snapshot);
+}
+
+/** The contents of the tool messages of a model request. */
+function toldIn(request: RecordedRequest | undefined): readonly (string | undefined)[] {
+  const messages = items(at(readJson(request?.bodyText ?? 'null'), 'data', 'prompt_messages'));
+  return messages
+    .filter((message) => textOf(at(message, 'role')) === 'tool')
+    .map((message) => textOf(at(message, 'content')));
+}
+
+function resultsIn(events: readonly JsonNode[]): readonly (string | undefined)[] {
+  return events
+    .filter((event) => textOf(at(event, 'data', 'event_kind')) === 'function_tool_result')
+    .map((event) => textOf(at(event, 'data', 'result', 'content')));
+}
+
+function outputSchemaIn(request: RecordedRequest | undefined): string | undefined {
+  const parameters = at(readJson(request?.bodyText ?? 'null'), 'data', 'tools', -1, 'parameters');
+  return parameters === undefined ? undefined : compact(parameters);
 }

@@ -23,6 +23,7 @@ export interface Played {
   readonly eventKinds: readonly string[];
   readonly status: JsonNode;
   readonly llmRequests: readonly RecordedRequest[];
+  readonly toolRequests: readonly RecordedRequest[];
   readonly violations: readonly string[];
 }
 
@@ -81,6 +82,7 @@ async function observe(baseUrl: string, runId: string, daemon: FakeDaemon): Prom
     eventKinds: events.map(kindOf),
     status: readJson((await get(`${baseUrl}/runs/${runId}`)).text),
     llmRequests: [...daemon.llmRequests],
+    toolRequests: [...daemon.toolRequests],
     violations: [...daemon.violations],
   };
 }
@@ -134,7 +136,7 @@ function compareEvents(step: Step, matcher: Matcher, played: Played): string[] {
   }
   const events = step.events.flatMap((event, index) => {
     const ours = played.events[index];
-    return ours === undefined ? [] : matcher.compare(event, ours, `events[${index}]`);
+    return ours === undefined ? [] : matcher.compare(readJson(escapeBreaks(event.source)), ours, `events[${index}]`);
   });
   const frames = step.firstFrames.flatMap((frame, index) =>
     matcher.compareText(escapeBreaks(frame), played.reading.frames[index]?.raw ?? '', `frames[${index}]`),

@@ -11,6 +11,8 @@ export type ReplyItem =
   | { readonly frame: unknown }
   /** Text written as it is (one HTTP chunk). */
   | { readonly raw: string }
+  /** Bytes written as they are (one HTTP chunk), in a turn of the event loop of their own. */
+  | { readonly bytes: Uint8Array }
   /** A text delta whose frame is split at these byte offsets into writes 20 ms apart. */
   | { readonly rawsplit: string; readonly at: readonly number[] }
   /** Milliseconds before the next item. */

@@ -266,7 +266,10 @@ async function playReply(connection: Connection, reply: Reply): Promise<void> {
     else if ('data' in item) send(Buffer.from(eventText(success(item.data))));
     else if ('frame' in item) send(Buffer.from(eventText(item.frame)));
     else if ('raw' in item) send(Buffer.from(item.raw));
-    else if ('rawsplit' in item) await sendSplit(connection, splitFrame(item.rawsplit, item.at), send);
+    else if ('bytes' in item) {
+      if (item.bytes.length > 0) send(item.bytes);
+      await new Promise((resolve) => setImmediate(resolve));
+    } else if ('rawsplit' in item) await sendSplit(connection, splitFrame(item.rawsplit, item.at), send);
     else if ('repeat' in item) await sendRepeated(connection, item, send);
     else if ('delay' in item) await Promise.race([Bun.sleep(item.delay), connection.closed]);
     else if ('hang' in item) await connection.closed;

@@ -39,12 +39,36 @@ describe('while the server runs', () => {
     expect(scheduler.activeCount).toBe(0);
   });
 
-  test('a run that throws is removed and the scheduler goes on', async () => {
-    const { scheduler } = scene(() => Promise.reject(new Error('bug')));
-    await scheduler.submit(request);
-    await scheduler.submit(request);
+  test.each([
+    ['rejects', () => Promise.reject(new Error('bug')), 'bug'],
+    [
+      'throws at once',
+      () => {
+        throw new Error('bug');
+      },
+      'bug',
+    ],
+    ['rejects with nothing that prints', () => Promise.reject(Object.create(null)), 'an error that has no text'],
+  ] as const)('a run that %s is ended in its place and removed, and the scheduler goes on', async (_, run, error) => {
+    const { scheduler, store, types } = scene(run);
+    const records = [await scheduler.submit(request), await scheduler.submit(request)];
     await scheduler.shutdown();
     expect(scheduler.activeCount).toBe(0);
+    for (const { run_id } of records) {
+      expect(await store.getRecord(run_id)).toMatchObject({ status: 'failed', error });
+      expect(await types(run_id)).toEqual(['run_failed']);
+    }
+  });
+
+  test('a run that throws after its end is not ended twice', async () => {
+    const { scheduler, store, types } = scene(async (_, sink) => {
+      await sink.finish(succeeded());
+      throw new Error('bug');
+    });
+    const { run_id } = await scheduler.submit(request);
+    await scheduler.shutdown();
+    expect((await store.getRecord(run_id))?.status).toBe('succeeded');
+    expect(await types(run_id)).toEqual(['run_succeeded']);
   });
 });
 
@@ -134,6 +158,41 @@ describe('shutdown', () => {
     const { run_id } = await submitted;
     await stopped;
     expect(await types(run_id)).toEqual(['run_failed']);
+  });
+
+  test('a run whose record became durable only after the stop is not started, ended, and refused to its caller', async () => {
+    const gate = Promise.withResolvers<void>();
+    const inner = memoryStore();
+    const created: string[] = [];
+    const store: RunStore = {
+      ...inner,
+      create: async (record) => {
+        await gate.promise;
+        created.push(record.run_id);
+        return inner.create(record);
+      },
+    };
+    let started = 0;
+    const { scheduler, failure } = scene(
+      async () => {
+        started += 1;
+      },
+      { store, graceSeconds: 0, abortBoundMs: 10 },
+    );
+    const submitted = scheduler.submit(request);
+    await scheduler.shutdown();
+    gate.resolve();
+    await expect(submitted).rejects.toBeInstanceOf(SchedulerStoppingError);
+    expect(started).toBe(0);
+    expect(await failure(created[0] ?? '')).toEqual(SHUTDOWN);
+  });
+
+  test('a store that never answers does not hold it up', async () => {
+    const never = new Promise<never>(() => {});
+    const store: RunStore = { ...memoryStore(), finalise: () => never };
+    const { scheduler } = scene(() => never, { store, graceSeconds: 0, abortBoundMs: 10 });
+    await scheduler.submit(request);
+    await scheduler.shutdown();
   });
 
   test('ends a run that ignores its abort over its head, once', async () => {

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'bun:test';
+import { afterEach, beforeEach, describe, expect, jest, test } from 'bun:test';
 import { CURSOR_START } from '../../src/base/cursor.ts';
 import type { AgentStreamEvent } from '../../src/protocol/events.ts';
 import { StoreUnavailableError } from '../../src/runs/errors.ts';
@@ -73,18 +73,136 @@ describe('an event sink', () => {
   });
 });
 
-test('the end of a run is tried again while the store is away', async () => {
-  const inner = memoryStore();
-  const runId = await running(inner);
-  let attempts = 0;
-  const store: RunStore = {
-    ...inner,
-    finalise: (id, transition) => {
-      attempts += 1;
-      return attempts < 3 ? Promise.reject(new StoreUnavailableError()) : inner.finalise(id, transition);
-    },
+describe('two producers at once', () => {
+  test('are both let go when the store has caught up', async () => {
+    const acknowledge: (() => void)[] = [];
+    const store: RunStore = {
+      ...memoryStore(),
+      append: () =>
+        new Promise<AppendOutcome>((resolve) => acknowledge.push(() => resolve({ appended: true, events: [] }))),
+    };
+    const sink = createEventSink({ store, wire, clock, runId: 'r' });
+    const held = [1024, 1, 1].map((count) => sink.emit(Array.from({ length: count }, () => delta('x'))));
+    for (const release of acknowledge) release();
+    await Promise.all(held);
+  });
+});
+
+describe('what was emitted', () => {
+  const gated = () => {
+    const answers: PromiseWithResolvers<AppendOutcome>[] = [];
+    const store: RunStore = {
+      ...memoryStore(),
+      append: () => {
+        const answer = Promise.withResolvers<AppendOutcome>();
+        answers.push(answer);
+        return answer.promise;
+      },
+    };
+    return { sink: createEventSink({ store, wire, clock, runId: 'r' }), answers };
   };
-  const outcome = await finishPersistently(createEventSink({ store, wire, clock, runId }), succeeded());
-  expect(outcome.applied).toBe(true);
-  expect(attempts).toBe(3);
+
+  test('is settled when all of it is durable', async () => {
+    const { sink, answers } = gated();
+    await sink.emit([delta('a')]);
+    await sink.emit([delta('b')]);
+    let settled = false;
+    const waiting = sink.settled().then(() => (settled = true));
+    answers[0]?.resolve({ appended: true, events: [] });
+    await answers[0]?.promise;
+    await Promise.resolve();
+    expect(settled).toBe(false);
+    answers[1]?.resolve({ appended: true, events: [] });
+    await waiting;
+  });
+
+  test('and got lost is told when it is settled, and to who waited', async () => {
+    const { sink, answers } = gated();
+    const held = sink.emit(Array.from({ length: 1024 }, () => delta('a')));
+    answers[0]?.reject(new StoreUnavailableError());
+    await expect(held).rejects.toBeInstanceOf(StoreUnavailableError);
+    await expect(sink.settled()).rejects.toBeInstanceOf(StoreUnavailableError);
+  });
+});
+
+describe('the end of a run', () => {
+  /** A sink whose store is away until it is told otherwise; `attempts` counts. */
+  function outage() {
+    const state = { away: true, attempts: 0 };
+    const finish = async () => {
+      state.attempts += 1;
+      if (state.away) throw new StoreUnavailableError();
+      return { applied: true, event: { id: '1-0', payload: '{}' } } as const;
+    };
+    return { state, finish };
+  }
+  const patience = (signal = new AbortController().signal) => {
+    const told: unknown[] = [];
+    return { signal, onAway: (error: StoreUnavailableError) => void told.push(error), told };
+  };
+
+  test('is tried again while the store is away, and that is told once', async () => {
+    const inner = memoryStore();
+    const runId = await running(inner);
+    let attempts = 0;
+    const store: RunStore = {
+      ...inner,
+      finalise: (id, transition) => {
+        attempts += 1;
+        return attempts < 3 ? Promise.reject(new StoreUnavailableError()) : inner.finalise(id, transition);
+      },
+    };
+    const options = patience();
+    const outcome = await finishPersistently(createEventSink({ store, wire, clock, runId }), succeeded(), options);
+    expect(outcome.applied).toBe(true);
+    expect(attempts).toBe(3);
+    expect(options.told).toHaveLength(1);
+  });
+
+  describe('with a driven clock', () => {
+    beforeEach(() => void jest.useFakeTimers());
+    afterEach(() => void jest.useRealTimers());
+    const turns = async () => {
+      for (let i = 0; i < 10; i += 1) await Promise.resolve();
+    };
+    const pass = async (ms: number) => {
+      jest.advanceTimersByTime(ms);
+      await turns();
+    };
+
+    test('is tried again for as long as the outage lasts', async () => {
+      const { state, finish } = outage();
+      const ended = finishPersistently({ finish }, succeeded(), patience());
+      await turns();
+      for (let i = 0; i < 600; i += 1) await pass(12_800);
+      expect(state.attempts).toBeGreaterThan(600);
+      state.away = false;
+      await pass(12_800);
+      expect((await ended).applied).toBe(true);
+      expect(jest.getTimerCount()).toBe(0);
+    });
+
+    test('is tried at once when the run is aborted, and given up some seconds later', async () => {
+      const { state, finish } = outage();
+      const abort = new AbortController();
+      const ended = finishPersistently({ finish }, succeeded(), patience(abort.signal));
+      const failed = ended.catch((error: unknown) => error);
+      await turns();
+      for (let i = 0; i < 10; i += 1) await pass(12_800);
+      const before = state.attempts;
+      abort.abort();
+      await turns();
+      expect(state.attempts).toBe(before + 1);
+      for (let i = 0; i < 70; i += 1) await pass(100);
+      expect(await failed).toBeInstanceOf(StoreUnavailableError);
+      expect(jest.getTimerCount()).toBe(0);
+    });
+  });
+
+  test('that the store refuses for another reason is not tried again', async () => {
+    const options = patience();
+    const finish = () => Promise.reject(new RangeError('too deep'));
+    await expect(finishPersistently({ finish }, succeeded(), options)).rejects.toThrow('too deep');
+    expect(options.told).toEqual([]);
+  });
 });

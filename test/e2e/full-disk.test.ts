@@ -1,0 +1,53 @@
+// What an operator and a caller see when the disk is full: a real binary whose files may not grow (RLIMIT_FSIZE), and
+// which gets room again later. Nothing is lost silently, nothing stays `running`.
+
+import { expect, test } from 'bun:test';
+import { ensureBinary } from '../support/binary.ts';
+import { createRun, finish, get, post, scripted } from '../support/runs.ts';
+import { withFolder, withServer } from '../support/server.ts';
+import { until, within } from '../support/until.ts';
+
+/** Blocks of 512 bytes: room for about seventy pages of the log. */
+const LIMIT_BLOCKS = 600;
+
+test('a full disk: 503 with a cause in the log, not ready, and everything works again when there is room', async () => {
+  const binary = await ensureBinary();
+  await withFolder(async (folder) => {
+    const start = {
+      binary: '/bin/sh',
+      args: ['-c', `ulimit -S -f ${LIMIT_BLOCKS} && exec "$1" serve`, 'sh', binary],
+      env: { DIFY_AGENT_STORE_URL: `sqlite:${folder}/runs.db` },
+    };
+    await withServer(start, async (server) => {
+      const before = await finish(server.url, await createRun(server.url, scripted([[{ text: 'before' }]])));
+      const caught = await createRun(
+        server.url,
+        scripted([[{ text: 'x'.repeat(2_000), delay_ms: 1, repeat: 10_000 }]]),
+      );
+      const refused = await until('a refused run', async () => {
+        const response = await post(server.url, scripted([[{ text: 'small' }]]));
+        return response.status === 503 ? response.text() : undefined;
+      });
+      expect(refused).toBe('{"detail":"store unavailable"}');
+      expect(await get(`${server.url}/readyz`)).toEqual({
+        status: 503,
+        text: '{"status":"not ready","problems":["store unavailable"]}',
+      });
+      // What is stored can still be read.
+      expect(await finish(server.url, before.runId)).toEqual(before);
+
+      const room = Bun.spawnSync(['prlimit', '--pid', String(server.pid), '--fsize=unlimited']);
+      expect(room.exitCode).toBe(0);
+      await until('/readyz to be 200', async () => (await get(`${server.url}/readyz`)).status === 200);
+      const lost = await within('the run that was caught to end', finish(server.url, caught), 20_000);
+      expect(lost.status.status).toBe('failed');
+      expect(lost.terminal.reason).toBe('store_unavailable');
+      const after = await finish(server.url, await createRun(server.url, scripted([[{ text: 'after' }]])));
+      expect(after.terminal.output).toBe('after');
+      expect(await server.stop()).toEqual({ code: 0, signal: null });
+      const log = server.stderrLines.join('\n');
+      expect(log).toContain('events of the run could not be stored');
+      expect(log).toContain('disk I/O error');
+    });
+  });
+}, 60_000);
