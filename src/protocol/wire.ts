@@ -16,6 +16,8 @@ export interface FailureTexts {
 /** One vintage of the wire. */
 export interface Wire {
   readonly vintage: WireVintage;
+  /** Whether clients know the keys that came after the seed: `agent_message_delta`, `usage`, `error_type` … (spec 01 §5.3). */
+  readonly newerKeys: boolean;
   /** The stored payload of an event: `{"run_id":…,"created_at":…,"type":…,"data":…}`, safe to put on one SSE line. */
   encode(runId: string, createdAt: string, event: RunEvent): string;
   /** How this vintage words a failure: by the exception's text, or by what the model's provider said (spec 03 §6.4). */
@@ -29,6 +31,7 @@ export function createWire(vintage: WireVintage): Wire {
 
 const seedWire: Wire = {
   vintage: '2026-06',
+  newerKeys: false,
   encode(runId, createdAt, event) {
     if (event.type === 'pydantic_ai_event') {
       return envelope(runId, createdAt, event.type, encodeStreamEvent(event.data), '');
@@ -40,6 +43,7 @@ const seedWire: Wire = {
 
 const augustWire: Wire = {
   vintage: '2026-08',
+  newerKeys: true,
   encode(runId, createdAt, event) {
     if (event.type === 'pydantic_ai_event') {
       const data = event.data.event_kind === 'function_tool_result' ? renameResult(event.data) : event.data;

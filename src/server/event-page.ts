@@ -1,15 +1,19 @@
 // One page of events as text (spec 01 §2): stored payloads are joined, not parsed.
 
 import type { Logger } from '../observe/logger.ts';
-import { storedEventReader } from '../protocol/stored-event.ts';
+import type { StoredEventReader } from '../protocol/stored-event.ts';
 import type { StoredEvent } from '../runs/ports.ts';
 
 /**
  * The body of `GET /runs/{id}/events`. `after` is the cursor as the caller wrote it: an empty page gives it back.
  * Unreadable events are skipped and logged, the cursor moves past them.
  */
-export function eventPage(runId: string, after: string, events: readonly StoredEvent[], logger: Logger): string {
-  const reader = storedEventReader(runId);
+export function eventPage(
+  runId: string,
+  after: string,
+  events: readonly StoredEvent[],
+  { reader, logger }: { readonly reader: StoredEventReader; readonly logger: Logger },
+): string {
   const texts: string[] = [];
   for (const event of events) {
     const text = reader.read(event);

@@ -3,7 +3,7 @@
 
 import { errorText } from '../base/errors.ts';
 import type { Logger } from '../observe/logger.ts';
-import { type StoredEventReader, storedEventReader } from '../protocol/stored-event.ts';
+import type { StoredEventReader } from '../protocol/stored-event.ts';
 import type { EventSubscription, StoredEvent } from '../runs/ports.ts';
 import { type FrameCache, joinChunks, KEEPALIVE } from './frames.ts';
 
@@ -17,6 +17,8 @@ const LONG_BATCH = 100;
 export interface StreamHost {
   readonly frames: FrameCache;
   readonly logger: Logger;
+  /** Reads the stored events of a run for this server's clients. */
+  readonly readerOf: (runId: string) => StoredEventReader;
   /** The registry's time, in heartbeat ticks. */
   tick(): number;
   /** The stream is over, for whatever reason. Called once. */
@@ -41,7 +43,7 @@ export class EventStream {
     this.runId = runId;
     this.#subscription = subscription;
     this.#host = host;
-    this.#reader = storedEventReader(runId);
+    this.#reader = host.readerOf(runId);
     this.lastTick = host.tick();
   }
 

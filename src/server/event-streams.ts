@@ -15,6 +15,7 @@ export const DRAIN_MS = 5_000;
 export interface EventStreamsOptions {
   readonly runs: Pick<RunReader, 'getRecord'>;
   readonly logger: Logger;
+  readonly readerOf: StreamHost['readerOf'];
   readonly heartbeatMs: number;
   readonly drainMs: number;
 }
@@ -32,7 +33,8 @@ export interface EventStreams {
 }
 
 /** An empty registry. Its timer runs only while there are streams. */
-export function createEventStreams({ runs, logger, heartbeatMs, drainMs }: EventStreamsOptions): EventStreams {
+export function createEventStreams(options: EventStreamsOptions): EventStreams {
+  const { runs, logger, readerOf, heartbeatMs, drainMs } = options;
   const streams = new Set<EventStream>();
   let tick = 0;
   let timer: ReturnType<typeof setInterval> | undefined;
@@ -42,6 +44,7 @@ export function createEventStreams({ runs, logger, heartbeatMs, drainMs }: Event
   const host: StreamHost = {
     frames: createFrameCache(),
     logger,
+    readerOf,
     tick: () => tick,
     ended(stream) {
       streams.delete(stream);

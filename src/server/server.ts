@@ -3,6 +3,8 @@
 
 import { Elysia, NotFoundError } from 'elysia';
 import { CodedError, errorText } from '../base/errors.ts';
+import { storedEventReader } from '../protocol/stored-event.ts';
+import { createWire } from '../protocol/wire.ts';
 import { StoreUnavailableError } from '../runs/errors.ts';
 import { BODY_TIMEOUT_MS } from './body.ts';
 import { answerFor } from './errors.ts';
@@ -33,7 +35,9 @@ export function createServer(deps: ServerDeps): HttpServer {
   const { settings, runs, submitter, readiness, logger, clock } = deps;
   const { heartbeatMs, bodyTimeoutMs, drainMs } = { ...TIMINGS, ...deps.timings };
 
-  const streams = createEventStreams({ runs, logger, heartbeatMs, drainMs });
+  const wire = createWire(settings.wireVintage);
+  const readerOf = (runId: string) => storedEventReader(runId, wire);
+  const streams = createEventStreams({ runs, logger, readerOf, heartbeatMs, drainMs });
   let listener: BunServer | null = null;
   let stopping = false;
   let stopped: Promise<void> | null = null;
@@ -50,6 +54,7 @@ export function createServer(deps: ServerDeps): HttpServer {
         runs,
         submitter,
         streams,
+        readerOf,
         logger,
         limits: { maxBytes: settings.maxRequestBytes, timeoutMs: bodyTimeoutMs },
         keepOpen: (request) => listener?.timeout(originals.get(request) ?? request, 0),

@@ -1,8 +1,12 @@
 import { describe, expect, test } from 'bun:test';
 import { isTerminalType, storedEventReader, storedEventType } from '../../src/protocol/stored-event.ts';
+import { createWire } from '../../src/protocol/wire.ts';
 
 const RUN = '4d1f1a0e-9c0f-4b0e-9a54-0b3a8f6a2c11';
-const read = (payload: string, id = '7-0', run = RUN) => storedEventReader(run).read({ id, payload });
+const read = (payload: string, id = '7-0', run = RUN) =>
+  storedEventReader(run, createWire('2026-08')).read({ id, payload });
+/** For clients of the seed, who refuse what they do not know. */
+const readAtSeed = (payload: string) => storedEventReader(RUN, createWire('2026-06')).read({ id: '7-0', payload });
 const ours = (type: string, data = '{}', tail = '') =>
   `{"run_id":"${RUN}","created_at":"2026-06-02T08:15:30.209551Z","type":"${type}","data":${data}${tail}}`;
 
@@ -15,7 +19,7 @@ describe('stored events', () => {
   test('a payload in another key order with ids of its own is put in order without losing number texts', () => {
     const foreign = `{"type": "run_succeeded", "id": "9-9", "data": {"output": 1.0, "big": 12345678901234567890, "10": 1, "2": 2}, "run_id": "other", "created_at": "2026-06-02T08:15:30+00:00"}`;
     expect(read(foreign)?.json).toBe(
-      `{"id":"7-0","run_id":"${RUN}","created_at":"2026-06-02T08:15:30+00:00","type":"run_succeeded","data":{"output":1.0,"big":12345678901234567890,"10":1,"2":2}}`,
+      `{"id":"7-0","run_id":"${RUN}","created_at":"2026-06-02T08:15:30Z","type":"run_succeeded","data":{"output":1.0,"big":12345678901234567890,"10":1,"2":2}}`,
     );
   });
 
@@ -37,6 +41,40 @@ describe('stored events', () => {
       `{"id":"1780388130204-0","run_id":"${RUN}","created_at":"2026-06-02T08:15:30.204000Z","type":"run_started","data":{}}`,
     );
     expect(read('{"type":"run_started"}', '18446744073709551615-0')?.json).toContain('9999-12-31T23:59:59Z');
+  });
+
+  test('clients of the seed get no key that came later, whoever wrote it', () => {
+    const at = (type: string, data: string) => readAtSeed(ours(type, data))?.json;
+    const exactly = (type: string, data: string) => `{"id":"7-0",${ours(type, data).slice(1)}`;
+    expect(readAtSeed(ours('pydantic_ai_event', '{"a":1}', ',"agent_message_delta":"hi"'))?.json).toBe(
+      exactly('pydantic_ai_event', '{"a":1}'),
+    );
+    expect(at('run_failed', '{"error":"e","error_type":null,"reason":null,"session_snapshot":null,"usage":null}')).toBe(
+      exactly('run_failed', '{"error":"e","reason":null}'),
+    );
+    expect(at('run_succeeded', '{"session_snapshot":{},"output":1.0,"usage":{"total_tokens":3}}')).toBe(
+      exactly('run_succeeded', '{"session_snapshot":{},"output":1.0}'),
+    );
+    expect(at('run_cancelled', '{"reason":null,"message":"m","session_snapshot":null,"usage":null}')).toBe(
+      exactly('run_cancelled', '{"reason":null,"message":"m"}'),
+    );
+  });
+
+  test('what looks like a newer key inside an error text or an output stays', () => {
+    for (const [type, data] of [
+      ['run_failed', '{"error":"saw \\"error_type\\":","reason":null}'],
+      ['run_succeeded', '{"session_snapshot":{},"output":{"usage":{"a":1}}}'],
+    ] as const) {
+      expect(readAtSeed(ours(type, data))?.json).toBe(`{"id":"7-0",${ours(type, data).slice(1)}`);
+    }
+  });
+
+  test('times come out in UTC with Z', () => {
+    const at = (time: string) => readAtSeed(`{"type":"run_started","data":{},"created_at":"${time}"}`)?.json;
+    expect(at('2026-06-02T08:15:30.209551+00:00')).toContain('"2026-06-02T08:15:30.209551Z"');
+    expect(at('2026-06-02T10:15:30+02:00')).toContain('"2026-06-02T08:15:30Z"');
+    const ourKeys = ours('run_started').replace('Z"', '+00:00"');
+    expect(readAtSeed(ourKeys)?.json).toContain('"2026-06-02T08:15:30.209551Z"');
   });
 
   test('unknown envelope keys of a newer writer are dropped, its message delta is kept', () => {

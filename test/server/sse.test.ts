@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'bun:test';
 import { storedEventReader } from '../../src/protocol/stored-event.ts';
+import { createWire } from '../../src/protocol/wire.ts';
 import { StoreUnavailableError } from '../../src/runs/errors.ts';
 import type { EventSubscription, RunReader, StoredEvent } from '../../src/runs/ports.ts';
 import { createFrameCache } from '../../src/server/frames.ts';
@@ -37,7 +38,8 @@ async function rawStream(port: number, runId: string, query = ''): Promise<RawCo
 describe('the SSE formatter', () => {
   const frame = (payload: string, runId = 'run-1') =>
     new TextDecoder().decode(
-      createFrameCache().frame(storedEventReader(runId), { id: '7-0', payload })?.bytes ?? new Uint8Array(),
+      createFrameCache().frame(storedEventReader(runId, createWire('2026-06')), { id: '7-0', payload })?.bytes ??
+        new Uint8Array(),
     );
 
   test('a frame has id, event, one line of compact data and a blank line', () => {
@@ -63,8 +65,10 @@ describe('the SSE formatter', () => {
   test('one stored event is encoded once for all streams', () => {
     const frames = createFrameCache();
     const event = { id: '7-0', payload: runStarted('run-1') };
-    const first = frames.frame(storedEventReader('run-1'), event);
-    expect(frames.frame(storedEventReader('run-1'), event)).toBe(first as NonNullable<typeof first>);
+    const first = frames.frame(storedEventReader('run-1', createWire('2026-06')), event);
+    expect(frames.frame(storedEventReader('run-1', createWire('2026-06')), event)).toBe(
+      first as NonNullable<typeof first>,
+    );
   });
 });
 

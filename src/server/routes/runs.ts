@@ -4,6 +4,7 @@
 import { Elysia } from 'elysia';
 import type { Logger } from '../../observe/logger.ts';
 import { cancelRunRequest, createRunRequest, type RunRecord } from '../../protocol/runs.ts';
+import type { StoredEventReader } from '../../protocol/stored-event.ts';
 import type { RunReader } from '../../runs/ports.ts';
 import type { BodyLimits } from '../body.ts';
 import { HttpError, runNotFound } from '../errors.ts';
@@ -21,6 +22,7 @@ export interface RunRoutesDeps {
   readonly runs: RunReader;
   readonly submitter: RunSubmitter;
   readonly streams: EventStreams;
+  readonly readerOf: (runId: string) => StoredEventReader;
   readonly limits: BodyLimits;
   readonly logger: Logger;
   /** Lifts the idle time-out of a request's connection. */
@@ -35,7 +37,7 @@ const STREAM_HEADERS = {
 };
 
 /** The plugin with the five run routes. */
-export function runRoutes({ runs, submitter, streams, limits, logger, keepOpen }: RunRoutesDeps) {
+export function runRoutes({ runs, submitter, streams, readerOf, limits, logger, keepOpen }: RunRoutesDeps) {
   const readCreate = bodyReader(createRunRequest, limits);
   const readCancel = bodyReader(cancelRunRequest, limits);
   const operations = runOperations();
@@ -74,7 +76,7 @@ export function runRoutes({ runs, submitter, streams, limits, logger, keepOpen }
         if ((await runs.getRecord(runId)) === null) throw runNotFound();
         if (after.id === null) throw badCursor(after);
         const events = await runs.readEvents(runId, after.id, limit);
-        return jsonResponse(200, eventPage(runId, after.text, events, logger));
+        return jsonResponse(200, eventPage(runId, after.text, events, { reader: readerOf(runId), logger }));
       },
       { parse: 'none', detail: operations.getRunEvents },
     )
