@@ -15,6 +15,7 @@ export function readArguments(args: RawArguments): ArgumentsResult {
   return { ok: true, value: parsed.value };
 }
 
-function refused(type: string, msg: string, input: JsonValue): ArgumentsResult {
+/** One fault, about the arguments as a whole. */
+export function refused(type: string, msg: string, input: JsonValue): ArgumentsResult {
   return { ok: false, retry: [{ type, loc: [], msg, input }] };
 }

@@ -35,8 +35,7 @@ export function createCheck(
       const errors = validate(plainNumbers(value));
       return errors.length === 0 ? null : cut(firstFault(errors, prepared.places, value, old));
     } catch (error) {
-      if (error instanceof PatternBudgetError)
-        return "$: texts are too long to be checked against the schema's patterns";
+      if (error instanceof WorkBudgetError) return '$: the value is too large to be checked against this schema';
       throw error;
     }
   };

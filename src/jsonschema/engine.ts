@@ -145,18 +145,20 @@ const startTracking: KeywordDefinition = {
 };
 
 /** Counts an evaluation before it happens: what the schema lists, and members that are gone through one by one. */
-const spending = (budget: WorkBudget): KeywordDefinition => ({
-  keyword: COST_KEYWORD,
-  before: 'not',
-  code({ gen, data, schema, parentSchema }) {
-    const loops = LOOPS.some((keyword) => parentSchema[keyword] !== undefined);
-    const spend = (value: unknown): void => {
-      const members = loops && typeof value === 'object' && value !== null ? Object.keys(value).length : 0;
-      budget.spend(EVALUATION * (schema + members));
-    };
-    gen.code(_`${gen.scopeValue('keyword', { ref: spend })}(${data})`);
-  },
-});
+function spending(budget: WorkBudget): KeywordDefinition {
+  const spend = (cost: number): void => budget.spend(EVALUATION * cost);
+  const spendOnMembers = (cost: number, value: unknown): void =>
+    spend(cost + (typeof value === 'object' && value !== null ? Object.keys(value).length : 0));
+  return {
+    keyword: COST_KEYWORD,
+    before: 'not',
+    code({ gen, data, schema, parentSchema }) {
+      const loops = LOOPS.some((keyword) => parentSchema[keyword] !== undefined);
+      const ref = gen.scopeValue('keyword', { ref: loops ? spendOnMembers : spend });
+      gen.code(loops ? _`${ref}(${schema}, ${data})` : _`${ref}(${schema})`);
+    },
+  };
+}
 
 /** Keywords that go through all members of a value. */
 const LOOPS = [

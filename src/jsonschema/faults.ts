@@ -3,7 +3,7 @@
 // of its own, one error per name, and also what is only context: why each alternative of an `anyOf` does not fit.
 
 import type { ErrorObject } from 'ajv';
-import { isJsonObject, type JsonValue } from '../base/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../base/json.ts';
 import { keysOf } from '../wiretext/json.ts';
 import { byCodePoint } from './order.ts';
 import { at, segmentsOf } from './pointers.ts';
@@ -30,13 +30,12 @@ export function firstFault(
   value: JsonValue,
   old: boolean,
 ): string {
-  let first: Finding | null = null;
-  for (const error of errors) {
-    const finding = findingOf(error, places, value);
-    if (finding !== null && (first === null || isEarlier(finding, first))) first = finding;
-  }
-  if (first === null) return '$: the value does not match'; // cannot happen: an error that is only context has its owner's beside it
-  const same = errors.filter((error) => isSame(findingOf(error, places, value), first));
+  const positions = new Map<object, ReadonlyMap<string, number>>();
+  const findings = errors.flatMap((error) => findingOf(error, places, value, positions) ?? []);
+  const [head, ...others] = findings;
+  if (head === undefined) return '$: the value does not match'; // cannot happen: what is only context has its owner's error beside it
+  const first = others.reduce((earliest, finding) => (isEarlier(finding, earliest) ? finding : earliest), head);
+  const same = findings.filter((finding) => isSame(finding, first)).map(({ error }) => error);
   const offending = at(value, segmentsOf(first.target));
   const sentence = describe(violationOf(first, same, errors, places, offending, old));
   return `${printPath(segmentsOf(first.pointer), value)}: ${sentence}`;
@@ -56,8 +55,13 @@ const DESCENDING: ReadonlySet<string> = new Set([
   'unevaluatedProperties',
 ]);
 
-/** Null for what is only context. */
-function findingOf(error: ErrorObject, places: ReadonlyMap<unknown, Place>, value: JsonValue): Finding | null {
+/** Null for what is only context. `positions` remembers where the names of an object stand. */
+function findingOf(
+  error: ErrorObject,
+  places: ReadonlyMap<unknown, Place>,
+  value: JsonValue,
+  positions: Map<object, ReadonlyMap<string, number>>,
+): Finding | null {
   const place = places.get(error.parentSchema);
   const { keyword } = error;
   if (place === undefined || keyword === 'if' || keyword === 'propertyNames') return null;
@@ -71,9 +75,9 @@ function findingOf(error: ErrorObject, places: ReadonlyMap<unknown, Place>, valu
     if (DESCENDING.has(parent.keyword)) levels++;
     const turn = parent.place.order.get(parent.keyword) ?? 0;
     if (parent.keyword === 'propertyNames') {
-      const owner = at(value, segmentsOf(error.instancePath));
-      const index = isJsonObject(owner) ? keysOf(owner).indexOf(error.propertyName ?? '') : 0;
-      finding = { ...finding, rank: [turn, index, ...finding.rank] };
+      const owner = at(value, segmentsOf(target));
+      const position = isJsonObject(owner) ? positionsIn(owner, positions).get(error.propertyName ?? '') : undefined;
+      finding = { ...finding, rank: [turn, position ?? 0, ...finding.rank] };
     } else if (parent.keyword.startsWith('unevaluated')) {
       // What does not fit the schema for the rest is told at the owner of the rest.
       const owner = ancestor(target, levels);
@@ -81,6 +85,12 @@ function findingOf(error: ErrorObject, places: ReadonlyMap<unknown, Place>, valu
     }
   }
   return finding;
+}
+
+function positionsIn(owner: JsonObject, known: Map<object, ReadonlyMap<string, number>>): ReadonlyMap<string, number> {
+  const positions = known.get(owner) ?? new Map(keysOf(owner).map((key, i) => [key, i]));
+  known.set(owner, positions);
+  return positions;
 }
 
 function ancestor(pointer: string, levels: number): string {
@@ -102,8 +112,8 @@ function compareTuples<T>(a: readonly T[], b: readonly T[], compare: (x: T, y: T
   return a.length - b.length;
 }
 
-function isSame(a: Finding | null, b: Finding): boolean {
-  return a !== null && a.place === b.place && a.keyword === b.keyword && a.target === b.target;
+function isSame(a: Finding, b: Finding): boolean {
+  return a.place === b.place && a.keyword === b.keyword && a.target === b.target;
 }
 
 /** `same`: all errors of the same keyword at the same place. */

@@ -5,10 +5,10 @@
  * Steps that one validation may take. A step is a character of a pattern's program at a character of the text (0.1 ns as
  * a rule, 65 ns at worst), or a character of a value that is compared as a whole; an evaluation counts for EVALUATION.
  */
-export const MAX_CHECK_STEPS = 20_000_000;
+export const MAX_CHECK_STEPS = 50_000_000;
 
 /** Steps of looking at one value, member or name by one schema; 2 µs when that yields an error. */
-export const EVALUATION = 20;
+export const EVALUATION = 50;
 
 /** A validation would take more than MAX_CHECK_STEPS. */
 export class WorkBudgetError extends Error {}

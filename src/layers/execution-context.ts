@@ -31,6 +31,8 @@ const executionContextConfig = model('DifyExecutionContextLayerConfig', {
   conversation_id: id(),
   agent_id: id(),
   agent_config_version_id: id(),
+  /** Sent with every version id of a Dify API of June 2026 (spec 07 §2.3). */
+  agent_config_version_kind: optional(nullable(literal('snapshot', 'draft', 'build_draft')), null),
   agent_mode: optional(nullable(literal(...MODES)), null),
   /** Older clients send modes here, newer ones sources: the union serves both. */
   invoke_from: optional(nullable(literal(...SOURCES, ...MODES)), null),

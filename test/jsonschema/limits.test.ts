@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import type { JsonObject } from '../../src/base/json.ts';
+import type { JsonObject, JsonValue } from '../../src/base/json.ts';
 import { MAX_SCHEMA_CHARS, MAX_SCHEMA_DEPTH, MAX_SUBSCHEMAS } from '../../src/jsonschema/limits.ts';
 import { compile, refusal } from './support.ts';
 
@@ -65,5 +65,39 @@ describe('a schema is accepted', () => {
     expect(
       (await compile(doubling(8))).check({ x: { a: 1, b: { b: { a: { a: { a: { a: { a: { a: 1 } } } } } } } } }),
     ).toBe("$.x.b.b.a.a.a.a.a.a: 1 is not of type 'string'");
+  });
+});
+
+describe('an answer that is too much for its schema is refused', () => {
+  const items = (count: number, item: JsonValue): JsonObject => ({ a: Array.from({ length: count }, () => item) });
+  const conditions = (condition: JsonObject): JsonObject => ({ allOf: Array.from({ length: 900 }, () => condition) });
+
+  test.each<[string, JsonObject, JsonObject]>([
+    ['many conditions for many items', { items: conditions({ minimum: 0 }) }, items(100_000, 1)],
+    ['many conditions that fail', { items: conditions({ minimum: 3 }) }, items(100_000, 1)],
+    ['a large value compared often', conditions({ const: 1 }), items(100_000, 1)],
+    [
+      'many members gone through often',
+      conditions({ additionalProperties: false }),
+      { a: Object.fromEntries(Array.from({ length: 50_000 }, (_, i) => [`k${i}`, 1])) },
+    ],
+  ])('%s', async (_, a, value) => {
+    const { check } = await compile({ type: 'object', properties: { a } });
+    const start = performance.now();
+    expect(check(value)).toBe('$: the value is too large to be checked against this schema');
+    expect(performance.now() - start).toBeLessThan(10_000); // without a budget: half a minute
+  });
+
+  test('while a large one for an ordinary schema is not', async () => {
+    const row = {
+      id: { type: 'integer' },
+      name: { type: 'string', pattern: '^[a-z ]{1,64}$' },
+      tags: { items: { enum: ['a', 'b'] } },
+    };
+    const rows = { items: { type: 'object', properties: row, required: ['id', 'name'], additionalProperties: false } };
+    const { check } = await compile({ type: 'object', properties: { a: rows } });
+    const large = items(10_000, { id: 1, name: 'a name of somebody', tags: ['a', 'b'] });
+    expect(check(large)).toBeNull();
+    expect(check(large)).toBeNull();
   });
 });

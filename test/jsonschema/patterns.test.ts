@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
 import { splitLookahead } from '../../src/jsonschema/lookahead.ts';
-import { MAX_PATTERN_STEPS, PatternBudgetError, Patterns } from '../../src/jsonschema/patterns.ts';
+import { Patterns } from '../../src/jsonschema/patterns.ts';
+import { MAX_CHECK_STEPS, WorkBudget, WorkBudgetError } from '../../src/jsonschema/work.ts';
 import { compile, refusal } from './support.ts';
 
 const schema = (pattern: string) => ({ type: 'object', properties: { a: { items: { pattern } } } });
@@ -14,18 +15,18 @@ test('a hostile pattern does not block', async () => {
 
 test('one validation has a budget for its patterns, the next one has it again', async () => {
   const { check } = await compile(schema('[xy].{900}[^xyz]$'));
-  const long = 'xyzzy'.repeat(MAX_PATTERN_STEPS / 5 / 900);
-  expect(check({ a: [long, long] })).toBe("$: texts are too long to be checked against the schema's patterns");
+  const long = 'xyzzy'.repeat(MAX_CHECK_STEPS / 5 / 900);
+  expect(check({ a: [long, long] })).toBe('$: the value is too large to be checked against this schema');
   expect(check({ a: ['x'] })).toBe("$.a[0]: 'x' does not match '[xy].{900}[^xyz]$'");
 });
 
 test('the budget is spent by all texts together', () => {
-  const patterns = new Patterns();
-  const pattern = patterns.get('ab{1000}');
-  const half = 'a'.repeat(MAX_PATTERN_STEPS / 2000);
+  const budget = new WorkBudget();
+  const pattern = new Patterns(budget).get('ab{1000}');
+  const half = 'a'.repeat(MAX_CHECK_STEPS / 2000);
   pattern.test(half);
-  expect(() => pattern.test(half)).toThrow(PatternBudgetError);
-  patterns.reset();
+  expect(() => pattern.test(half)).toThrow(WorkBudgetError);
+  budget.reset();
   expect(pattern.test(half)).toBeFalse();
 });
 
@@ -62,7 +63,7 @@ describe('patterns mean what they mean to the language', () => {
     ['^(?!a|b)[a-z]+$', 'bc'],
     ['^(?=a)', 'ba'],
   ])('%s on %s', (pattern, text) => {
-    expect(new Patterns().get(pattern).test(text)).toBe(
+    expect(new Patterns(new WorkBudget()).get(pattern).test(text)).toBe(
       new RegExp(pattern, pattern.includes('\\-') ? '' : 'u').test(text),
     );
   });

@@ -1,11 +1,11 @@
 // The tool through which a model asks a person (spec 02 §10.2): what the model reads about it, and what is made of a
 // call. The words and the schema are ours; equivalent to the reference's.
 
+import { readArguments } from '../../agent/arguments.ts';
 import type { ExternalTool } from '../../agent/tools.ts';
 import type { JsonObject } from '../../base/json.ts';
 import { printPydantic } from '../../validation/pydantic.ts';
 import { compile } from '../../validation/walker.ts';
-import { readJsonArguments } from '../json-arguments.ts';
 import type { AskHumanPolicy } from './config.ts';
 import { applyPolicy } from './policy.ts';
 import { QUESTION_CLASS, question } from './question.ts';
@@ -31,7 +31,7 @@ export function askHumanTool(policy: AskHumanPolicy): ExternalTool {
       if (typeof args === 'string' && args.length > MAX_ARGUMENT_CHARS) {
         return { ok: false, retry: `ask_human arguments must be <= ${MAX_ARGUMENT_CHARS} characters` };
       }
-      const read = readJsonArguments(args);
+      const read = readArguments(args);
       if (!read.ok) return read;
       const parsed = validateQuestion(read.value);
       if (!parsed.ok) return { ok: false, retry: printPydantic(QUESTION_CLASS, parsed.issues, { maskInput: false }) };

@@ -1,5 +1,6 @@
 // The structured answer as a tool (spec 02 §9.4, 06 §1.1): its definition for the model, and what an answer must be like.
 
+import { readArguments, refused } from '../../agent/arguments.ts';
 import type { ToolDefinition } from '../../agent/model.ts';
 import type { OutputContract } from '../../agent/tools.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../../base/json.ts';
@@ -8,12 +9,11 @@ import { sortedNames } from '../../compositor/names.ts';
 import type { SchemaCompiler } from '../../jsonschema/compiler.ts';
 import { SchemaError } from '../../jsonschema/errors.ts';
 import { keysOf, objectFromEntries } from '../../wiretext/json.ts';
-import { readJsonArguments, refused } from '../json-arguments.ts';
 import type { OutputConfig } from './config.ts';
 
 const TOOL_NAME = 'final_output';
 const STOCK_DESCRIPTION = 'The final response which ends this conversation';
-/** UTF-16 units of an answer's text: more than models write; checking this much takes up to two seconds. */
+/** UTF-16 units of an answer's text: more than models write; checking this much takes up to a second. */
 const MAX_ANSWER_CHARS = 1_048_576;
 
 /** Compiles the schema. @throws CompositionError with the texts of spec 02 §9.3 */
@@ -28,7 +28,7 @@ export async function createContract(config: OutputConfig, schemas: SchemaCompil
         const msg = `Output is too large: ${args.length} characters, at most ${MAX_ANSWER_CHARS} are allowed`;
         return refused('json_schema_validation', msg, null);
       }
-      const read = readJsonArguments(args);
+      const read = readArguments(args);
       if (!read.ok) return read;
       const fault = check(read.value);
       if (fault === null) return read;
