@@ -12,8 +12,12 @@ export class CodedError extends Error {
   }
 }
 
-/** The text of anything thrown: its message, or its class name when the message is empty (spec 02 §12.1). */
+/** The text of anything thrown: its message, or its class name when the message is empty (spec 02 §12.1). Never throws. */
 export function errorText(error: unknown): string {
-  if (error instanceof Error) return error.message === '' ? error.name : error.message;
-  return String(error);
+  try {
+    return String(error instanceof Error ? error.message || error.name : error);
+  } catch {
+    // A getter or a toString of somebody else's.
+    return 'an error that has no text';
+  }
 }

@@ -7,6 +7,8 @@ import type { Settings } from '../config/settings.ts';
 const DEFAULT_LIMIT = 256;
 /** Requests that other peers can have at once beside the daemon's. */
 const RESERVE = 64;
+/** The most that Bun takes; it ignores a larger number. */
+const MAX_LIMIT = 65_535;
 const VARIABLE = 'BUN_CONFIG_MAX_HTTP_REQUESTS';
 
 /** The environment that the process needs to keep its promise, or null when the one it has will do. */
@@ -14,9 +16,9 @@ export function environmentForFetches(
   settings: Pick<Settings, 'pluginDaemon'>,
   env: Readonly<Record<string, string | undefined>>,
 ): Readonly<Record<string, string | undefined>> | null {
-  const needed = settings.pluginDaemon.maxConnections + RESERVE;
+  const needed = Math.min(settings.pluginDaemon.maxConnections + RESERVE, MAX_LIMIT);
   const given = Number(env[VARIABLE]);
-  const limit = Number.isInteger(given) && given > 0 ? given : DEFAULT_LIMIT;
+  const limit = Number.isInteger(given) && given > 0 && given <= MAX_LIMIT ? given : DEFAULT_LIMIT;
   return needed <= limit ? null : { ...env, [VARIABLE]: String(needed) };
 }
 

@@ -4,7 +4,7 @@
 import { runAgent } from '../agent/loop.ts';
 import { createToolset } from '../agent/toolset.ts';
 import { type Clock, rfc3339 } from '../base/clock.ts';
-import { errorText } from '../base/errors.ts';
+import { CodedError, errorText } from '../base/errors.ts';
 import { newMessageRunId } from '../base/ids.ts';
 import { CompositionError } from '../compositor/errors.ts';
 import { planRun } from '../compositor/plan.ts';
@@ -18,7 +18,7 @@ import { PluginDaemonError } from '../models/plugin-daemon-error.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { RunResult, RunUsage, TerminalEvent } from '../protocol/events.ts';
 import type { CreateRunRequest } from '../protocol/runs.ts';
-import type { Wire } from '../protocol/wire.ts';
+import type { FailureTexts, Wire } from '../protocol/wire.ts';
 import { StoreUnavailableError } from './errors.ts';
 import type { RunStore } from './ports.ts';
 import { type RunFunction, ShutdownError, shutdownEvent } from './scheduler.ts';
@@ -49,12 +49,28 @@ export function createRunner(deps: RunnerDeps): RunFunction {
   return async (runId, request, signal) => {
     const logger = deps.logger.child({ run_id: runId });
     const sink = createEventSink({ ...deps, runId });
-    const ending = await execute(deps, request, sink, signal, logger);
-    if (ending === null) return;
-    const outcome = await finishPersistently(sink, ending);
+    const found = await execute(deps, request, sink, signal, logger);
+    if (found === null) return;
+    const { ending, outcome } = await end(sink, found, signal, logger);
     if (outcome.applied) logger.info('run ended', { type: ending.type, ...summary(ending) });
     else logger.warn('run was already over', { status: outcome.status });
   };
+}
+
+/** Writes the terminal event. One that cannot be written (nested beyond what prints) becomes a failure that says so. */
+async function end(sink: EventSink, ending: TerminalEvent, signal: AbortSignal, logger: Logger) {
+  const options = {
+    signal,
+    onAway: (error: StoreUnavailableError) => logger.warn('the end of the run cannot be stored yet', { error }),
+  };
+  try {
+    return { ending, outcome: await finishPersistently(sink, ending, options) };
+  } catch (error) {
+    if (error instanceof StoreUnavailableError) throw error;
+    logger.error('the end of the run cannot be written', unexpected(error));
+    const failed = failure({ error: errorText(error), reason: null });
+    return { ending: failed, outcome: await finishPersistently(sink, failed, options) };
+  }
 }
 
 /** Runs to the terminal event, or to null when somebody else has already ended the run. */
@@ -68,18 +84,32 @@ async function execute(
   try {
     signal.throwIfAborted();
     await sink.started();
-    return await succeed(deps, request, sink, signal, logger);
+    const ending = await succeed(deps, request, sink, signal, logger);
+    await sink.settled();
+    return ending;
   } catch (error) {
     if (error instanceof RunOverError) {
       logger.warn('run was ended elsewhere');
       return null;
     }
     if (signal.reason instanceof ShutdownError) return shutdownEvent;
-    if (error instanceof StoreUnavailableError) return storeLostEvent;
+    if (error instanceof StoreUnavailableError) {
+      logger.warn('events of the run could not be stored', { error });
+      return storeLostEvent;
+    }
+    if (!(error instanceof CodedError)) logger.error('the run met an unexpected error', unexpected(error));
     const structured = error instanceof PluginDaemonError ? error.structured() : null;
-    const texts = deps.wire.failure(errorText(error), structured);
-    return { type: 'run_failed', ...texts, errorType: null, snapshot: null, usage: null };
+    return failure(deps.wire.failure(errorText(error), structured));
   }
+}
+
+function failure(texts: FailureTexts): TerminalEvent {
+  return { type: 'run_failed', ...texts, errorType: null, snapshot: null, usage: null };
+}
+
+/** For the log: a bug of ours, or of a layer. */
+function unexpected(error: unknown): { readonly error: unknown; readonly stack?: string | undefined } {
+  return error instanceof Error ? { error, stack: error.stack } : { error };
 }
 
 /** Runs the composition. Throws whatever makes the run fail. */

@@ -15,7 +15,10 @@ import { finaliseRun } from './sink.ts';
 /** How long aborted runs may take to exit their layers before they are finalised over their heads, in ms. */
 export const ABORT_BOUND_MS = 5_000;
 
-/** Executes one run to its terminal event. Resolves in every case that it can handle; the signal aborts it. */
+/**
+ * Executes one run to its terminal event. Resolves in every case that it can handle; when it rejects, the scheduler ends
+ * the run. The signal aborts it.
+ */
 export type RunFunction = (runId: string, request: CreateRunRequest, signal: AbortSignal) => Promise<void>;
 
 export interface SchedulerDeps {
@@ -69,6 +72,8 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
   const active = new Map<string, ActiveRun>();
   const creating = new Set<Promise<unknown>>();
   let stopping = false;
+  /** The last run was seen to: nobody would look after another one. */
+  let over = false;
 
   async function create(request: CreateRunRequest): Promise<RunRecord> {
     const runId = newRunId();
@@ -81,26 +86,41 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       error: null,
     };
     await store.create(record);
-    start(runId, request);
+    if (over) {
+      // A store so slow that the stop did not wait for it. The caller is told that the run was not taken.
+      await finaliseInstead(runId, shutdownEvent);
+      throw new SchedulerStoppingError();
+    }
+    const abort = new AbortController();
+    active.set(runId, { abort, done: execute(runId, request, abort.signal) });
     return record;
   }
 
-  function start(runId: string, request: CreateRunRequest): void {
-    const abort = new AbortController();
-    const done = deps
-      .run(runId, request, abort.signal)
-      .catch((error: unknown) => logger.error('scheduled run failed', { run_id: runId, error: errorText(error) }))
-      .finally(() => active.delete(runId));
-    active.set(runId, { abort, done });
+  /** Never rejects. */
+  async function execute(runId: string, request: CreateRunRequest, signal: AbortSignal): Promise<void> {
+    try {
+      await deps.run(runId, request, signal);
+    } catch (error) {
+      logger.error('scheduled run failed', { run_id: runId, error });
+      const texts = { error: errorText(error), reason: null };
+      await finaliseInstead(runId, { type: 'run_failed', ...texts, errorType: null, snapshot: null, usage: null });
+    } finally {
+      active.delete(runId);
+    }
   }
 
-  async function finaliseLeftOver(runId: string): Promise<void> {
-    logger.error('run ignored its abort and is finalised without it', { run_id: runId });
+  /** Ends a run in the place of whoever should have. The first terminal event wins. Never rejects. */
+  async function finaliseInstead(runId: string, event: TerminalEvent): Promise<void> {
     try {
-      await finaliseRun(deps, runId, shutdownEvent);
+      await finaliseRun(deps, runId, event);
     } catch (error) {
-      logger.error('run could not be finalised', { run_id: runId, error: errorText(error) });
+      logger.error('run could not be finalised', { run_id: runId, error });
     }
+  }
+
+  function finaliseLeftOver(runId: string): Promise<void> {
+    logger.error('run ignored its abort and is finalised without it', { run_id: runId });
+    return finaliseInstead(runId, shutdownEvent);
   }
 
   return {
@@ -125,11 +145,13 @@ export function createScheduler(deps: SchedulerDeps): Scheduler {
       // What was let in is started first, so that nothing accepted is lost.
       await within(abortBoundMs, Promise.allSettled(creating));
       await within(deps.shutdownGraceSeconds * 1000, allDone(active), hurry);
-      if (active.size === 0) return;
-      logger.warn('grace is over, aborting runs', { runs: active.size });
-      for (const run of active.values()) run.abort.abort(new ShutdownError());
-      await within(abortBoundMs, allDone(active));
-      await Promise.all([...active.keys()].map(finaliseLeftOver));
+      if (active.size > 0) {
+        logger.warn('grace is over, aborting runs', { runs: active.size });
+        for (const run of active.values()) run.abort.abort(new ShutdownError());
+        await within(abortBoundMs, allDone(active));
+      }
+      over = true;
+      await within(abortBoundMs, Promise.all([...active.keys()].map(finaliseLeftOver)));
     },
   };
 }

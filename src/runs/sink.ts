@@ -14,8 +14,13 @@ const MAX_IN_FLIGHT = 1024;
 /** One run's way out. Nothing can be emitted after `finish`. */
 export interface EventSink {
   started(): Promise<void>;
-  /** Publishes stream events. Resolves when few enough are in flight; rejects when the run was ended elsewhere or the store is away. */
+  /**
+   * Publishes stream events. Resolves when few enough are in flight; rejects when the run was ended elsewhere or the store
+   * is away. May be called again before it has resolved.
+   */
   emit(events: readonly AgentStreamEvent[]): Promise<void>;
+  /** Resolves when everything emitted is durable; rejects like `emit`. A run with a hole in its events has not succeeded. */
+  settled(): Promise<void>;
   /** Ends the run: its terminal event and its status in one step, after everything emitted before. */
   finish(event: TerminalEvent): Promise<FinaliseOutcome>;
 }
@@ -49,10 +54,10 @@ export function finaliseRun(
   });
 }
 
-/** `RunStatusResponse.error` (spec 01 §1.5). */
+/** `RunStatusResponse.error` (spec 01 §1.5): the same text as in the event, whose encoder lets no lone surrogate through. */
 function recordError(event: TerminalEvent): string | null {
-  if (event.type === 'run_failed') return event.error;
-  if (event.type === 'run_cancelled') return event.message ?? event.reason;
+  if (event.type === 'run_failed') return event.error.toWellFormed();
+  if (event.type === 'run_cancelled') return (event.message ?? event.reason)?.toWellFormed() ?? null;
   return null;
 }
 
@@ -65,12 +70,19 @@ export function createEventSink(deps: {
   const { store, wire, clock, runId } = deps;
   let inFlight = 0;
   let failure: { readonly error: unknown } | null = null;
-  let wake: (() => void) | null = null;
+  let waiting: (() => void)[] = [];
 
   function settle(count: number): void {
     inFlight -= count;
-    wake?.();
-    wake = null;
+    const woken = waiting;
+    waiting = [];
+    for (const wake of woken) wake();
+  }
+
+  /** Waits until fewer than `limit` events are in flight. */
+  async function drained(limit: number): Promise<void> {
+    while (inFlight >= limit) await new Promise<void>((resolve) => waiting.push(resolve));
+    if (failure !== null) throw failure.error;
   }
 
   function append(payloads: readonly string[]): void {
@@ -90,31 +102,54 @@ export function createEventSink(deps: {
   async function publish(events: readonly RunEvent[]): Promise<void> {
     if (failure !== null) throw failure.error;
     append(events.map((event) => wire.encode(runId, rfc3339(clock.nowMicros()), event)));
-    while (inFlight >= MAX_IN_FLIGHT) await new Promise<void>((resolve) => (wake = resolve));
+    if (inFlight >= MAX_IN_FLIGHT) await drained(MAX_IN_FLIGHT);
   }
 
   return {
     started: () => publish([{ type: 'run_started' }]),
     emit: (events) => publish(events.map((data) => ({ type: 'pydantic_ai_event', data }))),
+    settled: () => drained(1),
     finish: (event) => finaliseRun(deps, runId, event),
   };
 }
 
-/** Delays between attempts to end a run whose store is away, in ms: about half a minute in all. */
-const FINISH_RETRY_MS = [50, 100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800] as const;
+/** Before the first further attempt to end a run whose store is away, in ms; doubles from attempt to attempt … */
+const FIRST_RETRY_MS = 50;
+/** … up to this. */
+const MAX_RETRY_MS = 12_800;
+/** Further attempts once the run is aborted: about six seconds, more than the scheduler waits for it. */
+const ATTEMPTS_AFTER_ABORT = 7;
 
 /**
- * Ends a run; tries again while the store is away, so that a passing outage does not leave it `running`. Trying again is
- * safe: the first terminal wins. Throws the last StoreUnavailableError.
+ * Ends a run; tries again while the store is away, until it is back or the server stops (`signal`), so that no outage
+ * leaves a run `running`. Trying again is safe: the first terminal wins. Throws the last StoreUnavailableError.
  */
-export async function finishPersistently(sink: EventSink, event: TerminalEvent): Promise<FinaliseOutcome> {
-  for (const delay of FINISH_RETRY_MS) {
+export async function finishPersistently(
+  sink: Pick<EventSink, 'finish'>,
+  event: TerminalEvent,
+  { signal, onAway }: { readonly signal: AbortSignal; readonly onAway: (error: StoreUnavailableError) => void },
+): Promise<FinaliseOutcome> {
+  let aborted = signal.aborted;
+  for (let attempt = 0; ; attempt += 1) {
     try {
       return await sink.finish(event);
     } catch (error) {
       if (!(error instanceof StoreUnavailableError)) throw error;
-      await new Promise((resolve) => setTimeout(resolve, delay));
+      if (attempt === 0) onAway(error);
+      if (signal.aborted && !aborted) [aborted, attempt] = [true, 0];
+      if (aborted && attempt >= ATTEMPTS_AFTER_ABORT) throw error;
+      await pause(Math.min(FIRST_RETRY_MS * 2 ** attempt, MAX_RETRY_MS), aborted ? null : signal);
     }
   }
-  return sink.finish(event);
+}
+
+/** Waits; the signal ends it early. */
+async function pause(ms: number, signal: AbortSignal | null): Promise<void> {
+  const over = Promise.withResolvers<void>();
+  const stop = () => over.resolve();
+  const timer = setTimeout(stop, ms);
+  signal?.addEventListener('abort', stop, { once: true });
+  await over.promise;
+  clearTimeout(timer);
+  signal?.removeEventListener('abort', stop);
 }

@@ -24,3 +24,10 @@ test('a larger number of the operator stays', () => {
   expect(environmentForFetches(settings(400), { BUN_CONFIG_MAX_HTTP_REQUESTS: '1000' })).toBeNull();
   expect(environmentForFetches(settings(400), { BUN_CONFIG_MAX_HTTP_REQUESTS: 'x' })).not.toBeNull();
 });
+
+test('the number is never one that Bun would ignore', () => {
+  const better = environmentForFetches(settings(65_535), {});
+  expect(better).toEqual({ BUN_CONFIG_MAX_HTTP_REQUESTS: '65535' });
+  expect(environmentForFetches(settings(65_535), better ?? {})).toBeNull();
+  expect(environmentForFetches(settings(400), { BUN_CONFIG_MAX_HTTP_REQUESTS: '100000' })).not.toBeNull();
+});

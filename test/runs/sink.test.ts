@@ -18,6 +18,20 @@ async function running(store: RunStore): Promise<string> {
   return runId;
 }
 
+/** A sink whose store answers appends when it is told to. */
+function gated() {
+  const answers: PromiseWithResolvers<AppendOutcome>[] = [];
+  const store: RunStore = {
+    ...memoryStore(),
+    append: () => {
+      const answer = Promise.withResolvers<AppendOutcome>();
+      answers.push(answer);
+      return answer.promise;
+    },
+  };
+  return { sink: createEventSink({ store, wire, clock, runId: 'r' }), answers };
+}
+
 describe('an event sink', () => {
   test('keeps the order of events, whatever is in flight, and the terminal comes last', async () => {
     const store = memoryStore();
@@ -43,19 +57,13 @@ describe('an event sink', () => {
   });
 
   test('holds the producer back while a thousand events are not durable, and lets it go when they are', async () => {
-    const acknowledge: (() => void)[] = [];
-    const store: RunStore = {
-      ...memoryStore(),
-      append: () =>
-        new Promise<AppendOutcome>((resolve) => acknowledge.push(() => resolve({ appended: true, events: [] }))),
-    };
-    const sink = createEventSink({ store, wire, clock, runId: 'r' });
+    const { sink, answers } = gated();
     let held = false;
     const many = sink.emit(Array.from({ length: 1024 }, () => delta('x'))).then(() => (held = false));
     held = true;
     await Promise.resolve();
     expect(held).toBe(true);
-    acknowledge[0]?.();
+    answers[0]?.resolve({ appended: true, events: [] });
     await many;
     expect(held).toBe(false);
   });
@@ -75,33 +83,14 @@ describe('an event sink', () => {
 
 describe('two producers at once', () => {
   test('are both let go when the store has caught up', async () => {
-    const acknowledge: (() => void)[] = [];
-    const store: RunStore = {
-      ...memoryStore(),
-      append: () =>
-        new Promise<AppendOutcome>((resolve) => acknowledge.push(() => resolve({ appended: true, events: [] }))),
-    };
-    const sink = createEventSink({ store, wire, clock, runId: 'r' });
+    const { sink, answers } = gated();
     const held = [1024, 1, 1].map((count) => sink.emit(Array.from({ length: count }, () => delta('x'))));
-    for (const release of acknowledge) release();
+    for (const answer of answers) answer.resolve({ appended: true, events: [] });
     await Promise.all(held);
   });
 });
 
 describe('what was emitted', () => {
-  const gated = () => {
-    const answers: PromiseWithResolvers<AppendOutcome>[] = [];
-    const store: RunStore = {
-      ...memoryStore(),
-      append: () => {
-        const answer = Promise.withResolvers<AppendOutcome>();
-        answers.push(answer);
-        return answer.promise;
-      },
-    };
-    return { sink: createEventSink({ store, wire, clock, runId: 'r' }), answers };
-  };
-
   test('is settled when all of it is durable', async () => {
     const { sink, answers } = gated();
     await sink.emit([delta('a')]);
