@@ -5,7 +5,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Settings } from '../config/settings.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { RunRecord } from '../protocol/runs.ts';
-import { StoreOpenError } from './errors.ts';
+import { StoreOpenError, toOpenError } from './errors.ts';
 import { createLive, type LiveStore } from './live.ts';
 import { createRedisStore } from './redis.ts';
 import { openConnection, probeRedis } from './redis-probe.ts';
@@ -37,7 +37,14 @@ export async function openStore(
   const url = parseStoreUrl(settings.storeUrl);
   if (url.kind === 'redis') return openRedisStore(settings, deps.logger);
   const sqlite = openSqliteStore({ path: url.path, retentionSeconds: settings.runRetentionSeconds, ...deps });
-  return { ...createLive(sqlite), listRunning: () => sqlite.listRunning() };
+  return {
+    ...createLive(sqlite),
+    // Called at the start, where an error is for the operator: it names the variable and the cause.
+    listRunning: () =>
+      sqlite.listRunning().catch((error: Error) => {
+        throw toOpenError(url.path, error.cause ?? error);
+      }),
+  };
 }
 
 /**

@@ -85,7 +85,7 @@ export function createLink(options: LinkOptions): RedisLink {
     current = null;
     downSince = end.since;
     say(end.reason);
-    options.onDown?.(end.reason, end.since);
+    if (!closed) options.onDown?.(end.reason, end.since);
   }
 
   async function keep(first: Connection | null): Promise<void> {
@@ -101,8 +101,8 @@ export function createLink(options: LinkOptions): RedisLink {
         connection = null;
         attempt = 0;
       }
+      if (!closed) await pause(attempt);
       if (closed) return;
-      await pause(attempt);
     }
   }
 

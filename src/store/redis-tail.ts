@@ -72,12 +72,19 @@ export function createRedisTail(options: RedisTailOptions): RedisTail {
   /** Ends the loop's sleep. */
   let wake: (() => void) | null = null;
 
+  /** When Redis is away the main link says so; once is enough. */
+  const quiet: Logger = {
+    ...noopLogger,
+    warn: (_, fields) => {
+      if (link.connection !== null) logger.warn('no connection to follow foreign runs', fields);
+    },
+  };
+
   function start(): void {
     if (blocking !== null) return;
-    // The main link says why Redis is away; once is enough.
     blocking = createLink({
       dial: () => dial({ url, name: 'dify-agent-tail', blockMs: TAIL_BLOCK_MS }),
-      logger: noopLogger,
+      logger: quiet,
       onUp: () => wake?.(),
     });
     checkTimer = setInterval(() => void check([...followed.values()]), checkMs);

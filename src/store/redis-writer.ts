@@ -11,6 +11,7 @@ import { type Complaints, RedisRefusal } from './redis-errors.ts';
 import type { RunKeys } from './redis-keys.ts';
 import { type LineSettings, type Outcome, RunLine, type Write } from './redis-line.ts';
 import type { RedisLink } from './redis-link.ts';
+import { createOutage } from './redis-outage.ts';
 
 /** Characters of payload on their way to Redis at once, all runs together (8 Mi); the rest waits. A single batch may be larger. */
 export const IN_FLIGHT_MAX_CHARS = 8 * 1024 * 1024;
@@ -60,12 +61,7 @@ export function createWriter(options: WriterOptions): RedisWriter {
   let flyingChars = 0;
   let closed = false;
   let drained: (() => void) | null = null;
-  /** The trouble that keeps writes from being stored; null: none. */
-  let trouble: Error | null = null;
-  let troubleSince = 0;
-  /** The trouble outlasted its time. */
-  let exhausted = false;
-  let outageTimer: ReturnType<typeof setTimeout> | undefined;
+  const outage = createOutage(outageMs, exhausted);
   /** A refusal was met: nothing is sent until this fires. */
   let retryTimer: ReturnType<typeof setTimeout> | null = null;
   let retryMs = RETRY_MIN_MS;
@@ -84,7 +80,12 @@ export function createWriter(options: WriterOptions): RedisWriter {
     let chars = 0;
     for (const payload of payloads) chars += payload.length;
     const refusal = refuse(chars);
-    if (refusal !== null) return Promise.reject(new StoreUnavailableError(refusal));
+    if (refusal !== null) {
+      const line = lines.get(runId);
+      // Whoever ends a run does not execute it any more: if nobody succeeds it shall expire.
+      if (end !== null && line !== undefined) line.active = false;
+      return Promise.reject(new StoreUnavailableError(refusal));
+    }
     return new Promise((resolve, reject) => {
       const line = lineOf(runId);
       line.writes.push({ payloads, end, chars, resolve, reject });
@@ -103,8 +104,9 @@ export function createWriter(options: WriterOptions): RedisWriter {
   function refuse(chars: number): Error | null {
     if (closed) return new Error('the store is closed');
     if (chars > WRITE_MAX_CHARS) return new Error(`an event of ${chars} characters is too large for Redis`);
+    const trouble = outage.reason;
     if (trouble === null) return null;
-    if (exhausted && link.connection === null) return trouble;
+    if (outage.exhausted && link.connection === null) return trouble;
     return waitingChars + chars > BACKLOG_MAX_CHARS
       ? new Error('too much waits for the store', { cause: trouble })
       : null;
@@ -149,8 +151,9 @@ export function createWriter(options: WriterOptions): RedisWriter {
       return;
     }
     if (verdict.kind === 'refused') {
-      if (verdict.status === null && verdict.last !== null)
+      if (verdict.status === null && verdict.last !== null) {
         logger.error('unreadable run record', { run_id: line.runId });
+      }
       settleOver(line, verdict.status, verdict.last);
       return;
     }
@@ -184,8 +187,8 @@ export function createWriter(options: WriterOptions): RedisWriter {
   function failed(line: RunLine, error: unknown): void {
     if (!(error instanceof RedisRefusal)) {
       line.lost();
-      begun(error);
-      if (exhausted) giveUp(line);
+      outage.begin(error);
+      if (outage.exhausted) giveUp(line);
       return;
     }
     line.refused();
@@ -199,8 +202,8 @@ export function createWriter(options: WriterOptions): RedisWriter {
       giveUp(line, error);
       return;
     }
-    begun(error);
-    if (exhausted) giveUp(line, error);
+    outage.begin(error);
+    if (outage.exhausted) giveUp(line, error);
     if (error.wantsReconnect) link.reset(error);
     else if (retryTimer === null) {
       retryTimer = setTimeout(() => {
@@ -211,35 +214,21 @@ export function createWriter(options: WriterOptions): RedisWriter {
     }
   }
 
-  /** There is trouble; `since` when (`performance.now()`) the last answer came. */
-  function begun(error: unknown, since = performance.now()): void {
-    if (trouble !== null && since >= troubleSince) return;
-    trouble ??= error instanceof Error ? error : new Error(String(error));
-    troubleSince = since;
-    clearTimeout(outageTimer);
-    const left = outageMs - (performance.now() - since);
-    if (left <= 0) exhaust();
-    else outageTimer = setTimeout(exhaust, left);
-  }
-
   function recovered(): void {
-    if (trouble === null) return;
-    clearTimeout(outageTimer);
-    trouble = null;
-    exhausted = false;
+    if (outage.reason === null) return;
+    outage.end();
     retryMs = RETRY_MIN_MS;
   }
 
-  function exhaust(): void {
-    exhausted = true;
+  function exhausted(): void {
     const waiting = [...lines.values()].filter((line) => line.writes.length > 0);
-    if (waiting.length > 0)
-      logger.error('the store is away for too long, giving up what waits for it', { runs: waiting.length });
+    if (waiting.length === 0) return;
+    logger.error('the store is away for too long, giving up what waits for it', { runs: waiting.length });
     // What is on its way comes back first.
     for (const line of waiting) if (line.sent === 0) giveUp(line);
   }
 
-  function giveUp(line: RunLine, error: Error | null = trouble): void {
+  function giveUp(line: RunLine, error: Error | null = outage.reason): void {
     ready.delete(line);
     for (const write of line.abandon()) {
       waitingChars -= write.chars;
@@ -271,8 +260,8 @@ export function createWriter(options: WriterOptions): RedisWriter {
       const keys: RunKeys[] = [];
       for (const line of lines.values()) {
         if (line.active) keys.push(line.keys);
-        else if (line.writes.length === 0 && (line.lostEnd === null || now - line.lostAt > LOST_END_MS))
-          lines.delete(line.runId);
+        else if (line.writes.length > 0) continue;
+        else if (line.lostEnd === null || now - line.lostAt > LOST_END_MS) lines.delete(line.runId);
       }
       return keys;
     },
@@ -281,7 +270,7 @@ export function createWriter(options: WriterOptions): RedisWriter {
       for (const line of lines.values()) if (line.writes.length > 0) ready.add(line);
       pump();
     },
-    suspend: begun,
+    suspend: outage.begin,
     async drain(ms) {
       if (isIdle() || link.connection === null) return;
       await new Promise<void>((resolve) => {
@@ -294,7 +283,7 @@ export function createWriter(options: WriterOptions): RedisWriter {
     },
     close() {
       closed = true;
-      clearTimeout(outageTimer);
+      outage.close();
       if (retryTimer !== null) clearTimeout(retryTimer);
       for (const line of lines.values()) giveUp(line, new Error('the store is closed'));
     },

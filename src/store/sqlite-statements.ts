@@ -2,7 +2,6 @@
 
 import type { Database } from 'bun:sqlite';
 import type { RunStatus } from '../protocol/runs.ts';
-import { MIGRATIONS } from './schema.ts';
 
 /** Milliseconds since the epoch; null while the run is running. */
 type ExpiresAt = number | null;
@@ -72,8 +71,6 @@ export function prepareStatements(db: Database) {
     freePages: db.prepare<{ readonly freelist_count: number }, []>('PRAGMA freelist_count'),
     allPages: db.prepare<{ readonly page_count: number }, []>('PRAGMA page_count'),
     ping: db.prepare<unknown, []>('SELECT 1 FROM runs LIMIT 1'),
-    /** Writes one page and changes nothing. */
-    touch: db.prepare<null, []>(`PRAGMA user_version = ${MIGRATIONS.length}`),
   } as const;
 }
 

@@ -2,17 +2,18 @@
 // (write-queue.ts). Every write passes here, so what is known of a running run (its key, its last id) is kept in memory.
 // Durability: a commit survives the death of the process (kill -9); a power cut may take the last commits (synchronous = NORMAL).
 
+import type { Database } from 'bun:sqlite';
 import type { Clock } from '../base/clock.ts';
 import type { EventId } from '../base/cursor.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { RunRecord, RunStatus } from '../protocol/runs.ts';
 import { StoreUnavailableError } from '../runs/errors.ts';
 import type { AppendOutcome, FinaliseOutcome, RunStore, StoredEvent, TerminalTransition } from '../runs/ports.ts';
-import { RunExistsError, systemCode, toStoreError } from './errors.ts';
+import { RunExistsError, systemCode, toOpenError, toStoreError } from './errors.ts';
 import { storablePayload } from './payload.ts';
 import { sweepStep } from './retention.ts';
 import { hasMoved, MEMORY_PATH, openDatabase } from './sqlite-file.ts';
-import { prepareStatements } from './sqlite-statements.ts';
+import { prepareStatements, type Statements } from './sqlite-statements.ts';
 import { createWriteQueue } from './write-queue.ts';
 
 /** Characters of payload after which a page of events ends early (8 Mi); a page has at least one event. */
@@ -54,9 +55,7 @@ interface ActiveRun {
 export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
   const { path, clock, logger } = options;
   const retentionMs = options.retentionSeconds * 1000;
-  const db = openDatabase(path);
-  if (options.maxPages !== undefined) db.run(`PRAGMA max_page_count = ${options.maxPages}`);
-  const sql = prepareStatements(db);
+  const { db, sql } = openPrepared(path, options.maxPages);
   const active = new Map<string, ActiveRun>();
   /** Takes back what the open transaction changed in `active`, newest last. */
   let undo: (() => void)[] = [];
@@ -154,6 +153,14 @@ export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
     }
   }
 
+  /** Writes what a new run writes, and leaves nothing behind. */
+  function tryRun(): void {
+    const key = Number(sql.createRun.run('', 'failed', '', '', null, 0).lastInsertRowid);
+    sql.addEvent.run(key, 0, 0, '');
+    sql.deleteEvents.run(key, 1);
+    sql.deleteRun.run(key);
+  }
+
   function appendNow(runId: string, payloads: readonly string[]): AppendOutcome {
     const run = findActive(runId);
     if (run === null || typeof run === 'string') return { appended: false, status: run };
@@ -225,7 +232,7 @@ export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
       await read(checkPlace);
       await read(() => void sql.ping.get());
       // A full disk can still be read. Only a write tells whether it is over.
-      if (failing) await write(() => void sql.touch.run());
+      if (failing) await write(tryRun);
     },
     sweep,
     async close() {
@@ -236,6 +243,18 @@ export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
       db.close(true);
     },
   };
+}
+
+/** A file of ours may still lack what it should have: then it is closed again, and nobody's. */
+function openPrepared(path: string, maxPages: number | undefined): { readonly db: Database; readonly sql: Statements } {
+  const db = openDatabase(path);
+  try {
+    if (maxPages !== undefined) db.run(`PRAGMA max_page_count = ${maxPages}`);
+    return { db, sql: prepareStatements(db) };
+  } catch (error) {
+    db.close(true);
+    throw toOpenError(path, error);
+  }
 }
 
 function closedError(): StoreUnavailableError {

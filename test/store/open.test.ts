@@ -1,3 +1,4 @@
+import { Database } from 'bun:sqlite';
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { readdirSync } from 'node:fs';
 import { CURSOR_START } from '../../src/base/cursor.ts';
@@ -62,6 +63,25 @@ describe('opening', () => {
     const event = applied(await store.finalise(left.run_id, terminal(left.run_id, 'failed', 'worker lost')));
     expect(await next).toEqual([event]);
     expect(await store.listRunning()).toEqual([]);
+    await store.close();
+  });
+
+  test('a file that turns out to be damaged when its runs are looked up is reported like one that does not open', async () => {
+    const path = directory.file('x.db');
+    const before = openSqlite(path);
+    await before.create(runningRecord());
+    await before.close();
+    const db = new Database(path);
+    const page = db.query("SELECT rootpage FROM sqlite_schema WHERE name = 'runs'").get() as { rootpage: number };
+    db.close(true);
+    const bytes = new Uint8Array(await Bun.file(path).arrayBuffer());
+    bytes.fill(0xff, (page.rootpage - 1) * 4096, page.rootpage * 4096);
+    await Bun.write(path, bytes);
+    const store = await open(`sqlite:${path}`);
+    await expect(store.listRunning()).rejects.toMatchObject({
+      code: 'store_unusable',
+      message: `DIFY_AGENT_STORE_URL: sqlite:${path} is damaged; move it away or restore a backup`,
+    });
     await store.close();
   });
 

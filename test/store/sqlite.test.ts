@@ -176,6 +176,19 @@ describe('the file', () => {
     expect(error.message).toContain('is damaged');
   });
 
+  test('a store that lacks its tables is refused, and free for others', async () => {
+    await openSqlite(path).close();
+    const db = new Database(path);
+    db.run('DROP TABLE events');
+    db.close(true);
+    const error = refusal(() => openSqlite(path));
+    expect(error.code).toBe('store_unusable');
+    expect(error.message).toBe(`DIFY_AGENT_STORE_URL: sqlite:${path} cannot be opened: no such table: events`);
+    const again = new Database(path);
+    expect(again.query('SELECT * FROM runs').all()).toEqual([]);
+    again.close(true);
+  });
+
   test("another program's database is refused and left alone", async () => {
     const other = new Database(path);
     other.run('CREATE TABLE runs (mine TEXT)');
