@@ -8,11 +8,11 @@ export type EventId = string;
 export const CURSOR_START: EventId = '0-0';
 
 const MAX_U64 = '18446744073709551615';
-const GRAMMAR = /^[ \t]*\+?0*(\d+)(?:-\+?0*(\d+))?[ \t]*$/;
+const GRAMMAR = /^[ \t]*\+?0*(\d+)(?:-[ \t]*\+?0*(\d+))?$/;
 
 /**
  * Reads a cursor in Redis' grammar: `<ms>` or `<ms>-<seq>`; `<ms>` alone means `<ms>-0`.
- * Leading zeros and surrounding blanks are tolerated. Returns its canonical form, or null when it is not a cursor,
+ * Leading zeros and blanks before a number are tolerated, as Redis does. Returns its canonical form, or null when it is not a cursor,
  * exceeds 64 bits, or is the maximum id (nothing can follow it; the reference fails on it too).
  */
 export function parseCursor(text: string): EventId | null {

@@ -24,6 +24,8 @@ interface Call {
   readonly id: string;
   name: string;
   args: string;
+  /** Has seen all of `args`. */
+  readonly braces: BraceCounter;
 }
 
 /** A joiner at the start of a response. `newId` makes ids for calls that have none. */
@@ -50,7 +52,9 @@ export function createToolCallJoiner(newId: () => string = newToolCallId): ToolC
       id: free ? vendorId : newId(),
       name: fragment.name,
       args: fragment.args,
+      braces: createBraceCounter(),
     };
+    call.braces.push(fragment.args);
     count += 1;
     if (vendorId !== null) byVendorId.set(vendorId, call);
     last = call;
@@ -63,7 +67,8 @@ export function createToolCallJoiner(newId: () => string = newToolCallId): ToolC
     if (call.name === '') call.name = fragment.name;
     call.args += fragment.args;
     unsettled = call;
-    if (isObjectText(call.args)) emit(call, out);
+    // Parsed only where an object can be over: pieces that end in braces would otherwise cost their square.
+    if (call.braces.push(fragment.args) && isObjectText(call.args)) emit(call, out);
   };
 
   return {
@@ -79,6 +84,8 @@ export function createToolCallJoiner(newId: () => string = newToolCallId): ToolC
         if (unsettled !== known) settle(out);
         known.name = fragment.name;
         known.args = fragment.args;
+        known.braces.reset();
+        known.braces.push(fragment.args);
         last = known;
         emit(known, out);
       } else append(known, fragment, out);
@@ -93,6 +100,48 @@ function vendorIdOf(id: unknown): string | null {
   const text = (typeof id === 'string' ? id : JSON.stringify(id)).trim();
   return text === '' || /^(?:none|null)$/i.test(text) ? null : text;
 }
+
+/** Counts the open braces of a text that comes in pieces. */
+interface BraceCounter {
+  /** True when the text so far ends with the brace that closes the first one. */
+  push(piece: string): boolean;
+  reset(): void;
+}
+
+function createBraceCounter(): BraceCounter {
+  let depth = 0;
+  let inString = false;
+  let escaped = false;
+  return {
+    push(piece) {
+      let closed = false;
+      for (let i = 0; i < piece.length; i++) {
+        const code = piece.charCodeAt(i);
+        if (escaped) escaped = false;
+        else if (inString) {
+          if (code === BACKSLASH) escaped = true;
+          else if (code === QUOTE) inString = false;
+        } else if (code === QUOTE) inString = true;
+        else if (code === OPEN) depth += 1;
+        else if (code === CLOSE) {
+          depth -= 1;
+          closed = depth === 0;
+        }
+      }
+      return closed && depth === 0;
+    },
+    reset() {
+      depth = 0;
+      inString = false;
+      escaped = false;
+    },
+  };
+}
+
+const QUOTE = 0x22;
+const BACKSLASH = 0x5c;
+const OPEN = 0x7b;
+const CLOSE = 0x7d;
 
 /** True for the text of a complete JSON object. */
 function isObjectText(text: string): boolean {

@@ -62,13 +62,8 @@ export type Rule =
   | { readonly kind: 'checked'; readonly inner: Schema; readonly check: Check<never> }
   /** Smart union: the first member that accepts strictly wins, then the first that accepts laxly. `label` is its location segment. */
   | { readonly kind: 'union'; readonly members: readonly { readonly label: string; readonly schema: Schema }[] }
-  /** Discriminated union; the tag is a location segment. `callable`: tagged by a function of this name, which error texts name. */
-  | {
-      readonly kind: 'tagged';
-      readonly tag: string;
-      readonly callable: string | null;
-      readonly choices: Readonly<Record<string, Schema>>;
-    }
+  /** Discriminated union; the tag is a location segment. */
+  | { readonly kind: 'tagged'; readonly tag: string; readonly choices: Readonly<Record<string, Schema>> }
   /** pydantic's JsonValue: any JSON up to 255 levels (`recursion_loop` beyond). */
   | { readonly kind: 'json' }
   | { readonly kind: 'any' }
@@ -140,16 +135,10 @@ export const union = <M extends Record<string, Schema>>(members: M): Schema<Out<
     members: Object.entries(members).map(([label, schema]) => ({ label, schema })),
   });
 
-/** `callable`: the name of the function that the reference tags by; default: the field `tag` itself. */
-export const tagged = <M extends Record<string, Schema>>(
-  tag: string,
-  choices: M,
-  callable: string | null = null,
-): Schema<Out<M[keyof M]>> =>
+export const tagged = <M extends Record<string, Schema>>(tag: string, choices: M): Schema<Out<M[keyof M]>> =>
   withRule(Type.Unsafe({ oneOf: Object.values(choices), discriminator: { propertyName: tag } }), {
     kind: 'tagged',
     tag,
-    callable,
     choices,
   });
 

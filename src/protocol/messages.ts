@@ -57,91 +57,83 @@ export function messageSchemas(defaults: MessageDefaults) {
   };
   const tolerated = { ...dataclass, tolerated: ['tool_kind'] };
 
-  const requestPart = tagged(
-    'part_kind',
-    {
-      'system-prompt': model(
-        'SystemPromptPart',
-        { content: required(str()), timestamp, dynamic_ref: nullString(), part_kind: kind('system-prompt') },
-        dataclass,
-      ),
-      'user-prompt': model(
-        'UserPromptPart',
-        {
-          content: required(union({ str: str(), 'list[union]': list(userContent) })),
-          timestamp,
-          part_kind: kind('user-prompt'),
-        },
-        dataclass,
-      ),
-      'tool-return': model('ToolReturnPart', { ...toolReturnFields, part_kind: kind('tool-return') }, tolerated),
-      'retry-prompt': model(
-        'RetryPromptPart',
-        {
-          content: required(
-            union({
-              'list[ErrorDetails]': list(
-                model(
-                  'ErrorDetails',
-                  { type: required(str()), loc: required(list(any())), msg: required(str()), input: required(any()) },
-                  { flavour: 'typed_dict', tolerated: ['ctx', 'url'] },
-                ),
+  const requestPart = tagged('part_kind', {
+    'system-prompt': model(
+      'SystemPromptPart',
+      { content: required(str()), timestamp, dynamic_ref: nullString(), part_kind: kind('system-prompt') },
+      dataclass,
+    ),
+    'user-prompt': model(
+      'UserPromptPart',
+      {
+        content: required(union({ str: str(), 'list[union]': list(userContent) })),
+        timestamp,
+        part_kind: kind('user-prompt'),
+      },
+      dataclass,
+    ),
+    'tool-return': model('ToolReturnPart', { ...toolReturnFields, part_kind: kind('tool-return') }, tolerated),
+    'retry-prompt': model(
+      'RetryPromptPart',
+      {
+        content: required(
+          union({
+            'list[ErrorDetails]': list(
+              model(
+                'ErrorDetails',
+                { type: required(str()), loc: required(list(any())), msg: required(str()), input: required(any()) },
+                { flavour: 'typed_dict', tolerated: ['ctx', 'url'] },
               ),
-              str: str(),
-            }),
-          ),
-          tool_name: nullString(),
-          tool_call_id: callId,
-          timestamp,
-          part_kind: kind('retry-prompt'),
-        },
-        tolerated,
-      ),
-    },
-    '_model_request_part_discriminator()',
-  );
+            ),
+            str: str(),
+          }),
+        ),
+        tool_name: nullString(),
+        tool_call_id: callId,
+        timestamp,
+        part_kind: kind('retry-prompt'),
+      },
+      tolerated,
+    ),
+  });
 
-  const responsePart = tagged(
-    'part_kind',
-    {
-      text: model('TextPart', { content: required(str()), ...provider, part_kind: kind('text') }, dataclass),
-      'tool-call': model('ToolCallPart', { ...toolCallFields, part_kind: kind('tool-call') }, tolerated),
-      'builtin-tool-call': model(
-        'BuiltinToolCallPart',
-        { ...toolCallFields, part_kind: kind('builtin-tool-call') },
-        tolerated,
-      ),
-      'builtin-tool-return': model(
-        'BuiltinToolReturnPart',
-        {
-          ...toolReturnFields,
-          provider_name: nullString(),
-          provider_details: optional(nullable(freeObject()), null),
-          part_kind: kind('builtin-tool-return'),
-        },
-        tolerated,
-      ),
-      thinking: model(
-        'ThinkingPart',
-        {
-          content: required(str()),
-          id: nullString(),
-          signature: nullString(),
-          provider_name: nullString(),
-          provider_details: optional(nullable(freeObject()), null),
-          part_kind: kind('thinking'),
-        },
-        dataclass,
-      ),
-      compaction: model(
-        'CompactionPart',
-        { content: optional(nullable(str()), null), ...provider, part_kind: kind('compaction') },
-        dataclass,
-      ),
-      file: model('FilePart', { content: required(binaryContent()), ...provider, part_kind: kind('file') }, dataclass),
-    },
-    '_model_response_part_discriminator()',
-  );
+  const responsePart = tagged('part_kind', {
+    text: model('TextPart', { content: required(str()), ...provider, part_kind: kind('text') }, dataclass),
+    'tool-call': model('ToolCallPart', { ...toolCallFields, part_kind: kind('tool-call') }, tolerated),
+    'builtin-tool-call': model(
+      'BuiltinToolCallPart',
+      { ...toolCallFields, part_kind: kind('builtin-tool-call') },
+      tolerated,
+    ),
+    'builtin-tool-return': model(
+      'BuiltinToolReturnPart',
+      {
+        ...toolReturnFields,
+        provider_name: nullString(),
+        provider_details: optional(nullable(freeObject()), null),
+        part_kind: kind('builtin-tool-return'),
+      },
+      tolerated,
+    ),
+    thinking: model(
+      'ThinkingPart',
+      {
+        content: required(str()),
+        id: nullString(),
+        signature: nullString(),
+        provider_name: nullString(),
+        provider_details: optional(nullable(freeObject()), null),
+        part_kind: kind('thinking'),
+      },
+      dataclass,
+    ),
+    compaction: model(
+      'CompactionPart',
+      { content: optional(nullable(str()), null), ...provider, part_kind: kind('compaction') },
+      dataclass,
+    ),
+    file: model('FilePart', { content: required(binaryContent()), ...provider, part_kind: kind('file') }, dataclass),
+  });
 
   const tokens = () => optional(int(), 0);
   const usage = model(

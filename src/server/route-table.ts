@@ -61,7 +61,9 @@ export function createRouteTable(routes: readonly Route[]): RouteTable {
         return methods.has(method) ? { kind: 'route', pattern } : { kind: 'method_not_allowed', pattern, allow };
       }
       if (path.endsWith('/')) {
-        const bare = path.replace(/\/+$/, '');
+        let end = path.length;
+        while (path[end - 1] === '/') end--; // a pattern would start anew at every slash
+        const bare = path.slice(0, end);
         if (find(bare) !== undefined) return { kind: 'redirect', path: bare };
       }
       return { kind: 'not_found' };

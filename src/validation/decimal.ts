@@ -5,7 +5,7 @@ import { isJsonNumber, toNumber } from '../wiretext/numbers.ts';
 import { pyStrip } from '../wiretext/strip.ts';
 import { floor, LAX, type Node, report, type State } from './state.ts';
 
-const FINITE = /^[+-]?(?:\p{Nd}+\.?\p{Nd}*|\.\p{Nd}+)(?:e[+-]?\p{Nd}+)?$/iu;
+const FINITE = /^[+-]?(?:\p{Nd}+(?:\.\p{Nd}*)?|\.\p{Nd}+)(?:e[+-]?\p{Nd}+)?$/iu;
 const NON_FINITE = /^[+-]?(?:inf(?:inity)?|s?nan\p{Nd}*)$/iu;
 
 export const decimalNode: Node = (input, state) => {

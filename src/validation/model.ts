@@ -99,24 +99,20 @@ function noAttributes(input: unknown, state: State): typeof INVALID {
 /** A discriminated union: the tag chooses the member and stands in the location. */
 export function taggedNode(rule: TaggedRule, compile: Compiler): Node {
   const choices = new Map(Object.entries(rule.choices).map(([tag, schema]) => [tag, compile(schema)]));
-  const discriminator = rule.callable ?? pyRepr(rule.tag);
+  const discriminator = pyRepr(rule.tag);
   const expectedTags = [...choices.keys()].map((tag) => `'${tag}'`).join(', ');
-
-  function untagged(input: unknown, state: State): typeof INVALID {
-    const msg = `Unable to extract tag using discriminator ${discriminator}`;
-    return report(state, 'union_tag_not_found', msg, input, { discriminator });
-  }
 
   return (input, state) => {
     if (!isJsonObject(input)) {
-      // A function that finds no tag says the same of everything; a field says first what it was looked for in.
-      if (rule.callable !== null) return untagged(input, state);
       return state.mode === 'json'
         ? report(state, 'dict_type', 'Input should be an object', input)
         : noAttributes(input, state);
     }
     const tag = Object.hasOwn(input, rule.tag) ? input[rule.tag] : undefined;
-    if (tag === undefined || (rule.callable !== null && typeof tag !== 'string')) return untagged(input, state);
+    if (tag === undefined) {
+      const msg = `Unable to extract tag using discriminator ${discriminator}`;
+      return report(state, 'union_tag_not_found', msg, input, { discriminator });
+    }
     const node = typeof tag === 'string' ? choices.get(tag) : undefined;
     if (typeof tag !== 'string' || node === undefined) {
       const text = typeof tag === 'string' ? tag : pyRepr(tag);

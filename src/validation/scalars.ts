@@ -54,8 +54,17 @@ export function intNode(rule: RuleOf<'int'>): Node {
 }
 
 // Rust's White_Space, which pydantic trims around numbers: Python's strip set without U+001C–001F.
-const TRIM =
-  /^[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+|[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+$/g;
+const BLANK = /[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]/;
+
+/** Trims by hand: a pattern that is anchored at the end starts anew at every blank of a hostile text. */
+function trimBlanks(text: string): string {
+  let start = 0;
+  let end = text.length;
+  while (start < end && BLANK.test(text.charAt(start))) start++;
+  while (end > start && BLANK.test(text.charAt(end - 1))) end--;
+  return text.slice(start, end);
+}
+
 const INT_STRING = /^([+-]?\d+(?:_\d+)*)(?:\.0+)?$/;
 /** Python's own limit on the digits of a text that becomes an int; pydantic counts a minus as one. */
 const MAX_INT_DIGITS = 4300;
@@ -74,7 +83,7 @@ function readInt(input: unknown, state: State): JsonNumber | typeof INVALID {
   }
   if (typeof input !== 'string') return report(state, 'int_type', 'Input should be a valid integer', input);
   floor(state, LAX);
-  const text = input.replace(TRIM, '');
+  const text = trimBlanks(input);
   const digits = INT_STRING.exec(text)?.[1]?.replaceAll('_', '');
   if (digits !== undefined) {
     return digits.replace(/^\+?(-?)0*/, '$1').length > MAX_INT_DIGITS ? tooLarge(input, state) : makeInt(digits);
@@ -98,7 +107,7 @@ function tooLarge(input: unknown, state: State): typeof INVALID {
   return report(state, 'int_parsing_size', msg, input);
 }
 
-const FLOAT_STRING = /^[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|(inf|infinity)|(nan))$/i;
+const FLOAT_STRING = /^[+-]?(?:(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?|(inf|infinity)|(nan))$/i;
 
 /** `float`: ints and numeric strings become floats (`1` → `1.0`). */
 export const floatNode: Node = (input, state) => {
@@ -124,7 +133,7 @@ function notFloat(input: unknown, state: State): typeof INVALID {
 }
 
 function floatFromString(input: string): number | null {
-  const trimmed = input.replace(TRIM, '');
+  const trimmed = trimBlanks(input);
   if (trimmed.startsWith('_') || trimmed.endsWith('_') || trimmed.includes('__')) return null;
   const text = trimmed.replaceAll('_', '');
   const match = FLOAT_STRING.exec(text);

@@ -35,6 +35,12 @@ describe('tool calls', () => {
     expect(join(['a', 'f', '{"x"'], ['a', 'f', ':1}'])).toEqual(['call-0 a f {"x"', 'call-0 a f {"x":1}']);
   });
 
+  test('in very many pieces that end in braces cost no more than their length', () => {
+    const pieces = new Array<readonly [string, string, string]>(100_000).fill(['a', '', '}']);
+    const [, whole] = join(['a', 'f', '{"x":"'], ...pieces, ['a', '', '"}']);
+    expect(whole).toBe(`call-0 a f {"x":"${'}'.repeat(100_000)}"}`);
+  });
+
   test('that stay incomplete are handed out at the end', () => {
     expect(join(['a', 'f', ''], ['a', '', '{"x":'], ['a', '', '1'])).toEqual(['call-0 a f ', 'call-0 a f {"x":1']);
   });

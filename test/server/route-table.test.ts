@@ -11,6 +11,10 @@ describe('the route table', () => {
     { method: 'DELETE', path: '/both/:id' },
   ]);
 
+  test('a path of slashes costs no more than its length', () => {
+    expect(table.check('GET', `${'/'.repeat(300_000)}a/`)).toEqual({ kind: 'not_found' });
+  });
+
   test('knows paths, methods and their allow header', () => {
     expect(table.check('POST', '/runs')).toEqual({ kind: 'route', pattern: '/runs' });
     expect(table.check('GET', '/runs/%20')).toEqual({ kind: 'route', pattern: '/runs/:run_id' });

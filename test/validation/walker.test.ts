@@ -2,7 +2,10 @@ import { describe, expect, test } from 'bun:test';
 import {
   any,
   checked,
+  datetime,
+  decimal,
   dict,
+  float,
   int,
   json,
   list,
@@ -153,6 +156,20 @@ describe('the walker', () => {
     expect(validate(int(), `+00${'9'.repeat(4300)}`).ok).toBe(true);
     expect(validate(int(), `-${'9'.repeat(4299)}`).ok).toBe(true);
     expect(validate(int(), `-${'9'.repeat(4300)}`)).toMatchObject({ issues: [{ type: 'int_parsing_size' }] });
+  });
+  test('reads numbers from hostile texts in linear time', () => {
+    const many = (text: string) => text.repeat(1_000_000);
+    const texts = [
+      `x${many(' ')}x`,
+      `${many('1')}x`,
+      `${many('1_')}x`,
+      `1.${many('0')}x`,
+      `1e${many('1')}x`,
+      many('.'),
+    ];
+    for (const schema of [int(), float(), decimal(), datetime()]) {
+      for (const text of texts) expect(validate(schema, text).ok).toBe(false);
+    }
   });
   test('stops collecting issues of a hostile input', () => {
     const result = validate(list(str()), new Array(MAX_ISSUES * 3).fill(1));

@@ -10,6 +10,7 @@ import { parseJiter } from '../../wiretext/jiter.ts';
 import { toNumber } from '../../wiretext/numbers.ts';
 import { pyStrip } from '../../wiretext/strip.ts';
 import { DaemonProtocolError, itemRejection } from './errors.ts';
+import { MAX_LINE_LENGTH, tooLong } from './lines.ts';
 
 /** `code` is 0 for success; numeric strings are accepted. */
 const envelopeSchema = model(
@@ -83,6 +84,7 @@ export function createItemReader(options: ItemReaderOptions = {}): ItemReader {
     else if (text.startsWith('data:')) {
       if (partial === null) startEvent(text.slice(5), out);
       else partial = `${partial}\n${pyStrip(text.slice(5))}`;
+      if (partial !== null && partial.length > MAX_LINE_LENGTH) throw tooLong(MAX_LINE_LENGTH);
     } else if (!text.startsWith(':') && !FIELD_LINE.test(text)) {
       complete(out);
       addItem(text, out);

@@ -60,6 +60,7 @@ export function createLineReader(maxLength: number = MAX_LINE_LENGTH): LineReade
   };
 }
 
-function tooLong(maxLength: number): DaemonProtocolError {
+/** The error of a line, or of the joined lines of an event, beyond the limit. */
+export function tooLong(maxLength: number): DaemonProtocolError {
   return new DaemonProtocolError('line_too_long', `Plugin daemon sent a line longer than ${maxLength} characters`);
 }

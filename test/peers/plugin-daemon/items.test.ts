@@ -107,6 +107,11 @@ describe('items', () => {
     expect(out).toEqual(['first']);
   });
 
+  test('spread over lines are no longer than a line may be', () => {
+    const line = `data: "${'x'.repeat(1024 * 1024)}`;
+    expect(faultOf(new Array<string>(9).fill(line))).toBe('Plugin daemon sent a line longer than 8388608 characters');
+  });
+
   test('nested without end do not exhaust the stack', () => {
     expect(faultOf([`data: {"code":0,"message":"","data":${'['.repeat(200_000)}`, ''])).toContain('Invalid JSON');
   });
