@@ -3,7 +3,7 @@
 
 /** A source of time. */
 export interface Clock {
-  /** Microseconds since the Unix epoch, an integer below 2^53. Never goes backwards within a process. */
+  /** Microseconds since the Unix epoch, an integer below 2^53. Goes backwards only when the machine's clock is set back. */
   nowMicros(): number;
 }
 
@@ -15,7 +15,11 @@ export function systemClock(): Clock {
     nowMicros() {
       const monotonic = performance.now();
       const wall = Date.now();
-      if (Math.abs(origin + monotonic - wall) > 50) origin = wall - monotonic;
+      if (Math.abs(origin + monotonic - wall) > 50) {
+        // The clock was set: what it says now counts. Ids do not depend on it, stores keep them rising.
+        origin = wall - monotonic;
+        last = 0;
+      }
       const micros = Math.round((origin + monotonic) * 1000);
       last = Math.max(micros, last);
       return last;

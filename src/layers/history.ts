@@ -9,6 +9,7 @@ import { list, model, optional } from '../protocol/dialect.ts';
 import type { ModelMessage, messageSchemas } from '../protocol/messages.ts';
 import type { RunLayerSpec } from '../protocol/runs.ts';
 import { emptyLayerConfig } from './empty.ts';
+import { reservedLayer } from './reserved.ts';
 import type { AgentLayer, AgentLayerType, HistorySlot } from './types.ts';
 
 const TYPE_ID = 'pydantic_ai.history';
@@ -36,16 +37,7 @@ export function historyLayer({
 
 /** At most one layer of the type, under its reserved name, without dependencies (spec 02 §8.1). @throws CompositionError */
 export function checkHistoryShape(layers: readonly RunLayerSpec[]): void {
-  const [found, ...others] = layers.filter(({ type }) => type === TYPE_ID);
-  if (found === undefined) return;
-  if (others.length > 0) {
-    const names = [found, ...others].map(({ name }) => name).join(', ');
-    throw new CompositionError(`Only one '${TYPE_ID}' layer is supported, named '${NAME}'. Found layers: ${names}.`);
-  }
-  if (found.name !== NAME) {
-    throw new CompositionError(`Layer type '${TYPE_ID}' must use reserved layer name '${NAME}', got '${found.name}'.`);
-  }
-  const keys = Object.keys(found.deps);
+  const keys = Object.keys(reservedLayer(layers, TYPE_ID, NAME)?.deps ?? {});
   if (keys.length > 0) {
     throw new CompositionError(
       `Layer type '${TYPE_ID}' does not support dependencies; got dependency keys: ${nameList(keys)}.`,

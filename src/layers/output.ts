@@ -1,12 +1,12 @@
 // `dify.output`: the answer must be an object of a given JSON Schema; under the reserved name `output` (spec 02 §9).
 // The layer checks how it is used; the schema and the answers are contract.ts's.
 
-import { CompositionError } from '../compositor/errors.ts';
 import type { SchemaCompiler } from '../jsonschema/compiler.ts';
 import type { RunLayerSpec } from '../protocol/runs.ts';
 import { EMPTY_STATE, emptyRuntimeState } from './empty.ts';
 import { type OutputConfig, outputConfig } from './output/config.ts';
 import { createContract } from './output/contract.ts';
+import { reservedLayer } from './reserved.ts';
 import type { AgentLayerType } from './types.ts';
 
 const TYPE_ID = 'dify.output';
@@ -32,13 +32,5 @@ export function outputLayer(schemas: SchemaCompiler): AgentLayerType<OutputConfi
 
 /** At most one layer of the type, under its reserved name (spec 02 §9.1). @throws CompositionError */
 export function checkOutputShape(layers: readonly RunLayerSpec[]): void {
-  const [found, ...others] = layers.filter(({ type }) => type === TYPE_ID);
-  if (found === undefined) return;
-  if (others.length > 0) {
-    const names = [found, ...others].map(({ name }) => name).join(', ');
-    throw new CompositionError(`Only one '${TYPE_ID}' layer is supported, named '${NAME}'. Found layers: ${names}.`);
-  }
-  if (found.name !== NAME) {
-    throw new CompositionError(`Layer type '${TYPE_ID}' must use reserved layer name '${NAME}', got '${found.name}'.`);
-  }
+  reservedLayer(layers, TYPE_ID, NAME);
 }

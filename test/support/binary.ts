@@ -12,7 +12,7 @@ export const ROOT = new URL('../..', import.meta.url).pathname;
 const BINARY = join(ROOT, 'dist/dify-agent');
 const LOCK = join(ROOT, 'node_modules/.dify-agent-build.lock');
 /** What the binary is made of. */
-const SOURCES = ['src', 'scripts', 'package.json', 'package-lock.json', 'tsconfig.json', 'bunfig.toml'];
+const SOURCES = ['src', '.ci', 'package.json', 'package-lock.json', 'tsconfig.json', 'bunfig.toml'];
 
 /** The path of an up-to-date binary. One build at a time, also across processes. */
 export async function ensureBinary(): Promise<string> {
