@@ -5,16 +5,46 @@
 //
 // To ask a real model, replace the layer `llm` by the two layers in `pluginModel` of poll-a-run.ts.
 
-interface RunEvent {
+/** An event of a run, with the members that these examples read. All of them: docs/http-api.md, docs/layers/. */
+export interface RunEvent {
   readonly id: string;
   readonly type: 'run_started' | 'pydantic_ai_event' | 'run_succeeded' | 'run_failed' | 'run_cancelled';
   readonly data: {
     readonly event_kind?: string;
-    readonly part?: { readonly part_kind: string; readonly content?: string };
+    readonly part?: Part;
     readonly delta?: { readonly part_delta_kind: string; readonly content_delta: string };
+    /** What a tool came back with; or, as `retry-prompt`, what was wrong with its call. */
+    readonly result?: Part;
     readonly output?: unknown;
+    /** Instead of `output`: the run ended with a question. */
+    readonly deferred_tool_call?: { readonly tool_call_id: string; readonly args: Question };
+    readonly session_snapshot?: SessionSnapshot;
     readonly error?: string;
   };
+}
+
+interface Part {
+  readonly part_kind: string;
+  readonly content?: unknown;
+  readonly tool_name?: string;
+  readonly args?: unknown;
+}
+
+/** What the model asks a person. */
+export interface Question {
+  readonly question: string;
+  readonly fields: readonly { readonly name: string; readonly label: string; readonly type: string }[];
+  readonly actions: readonly { readonly id: string; readonly label: string }[];
+}
+
+/** What resumes a session. Post it back as it came. */
+export interface SessionSnapshot {
+  readonly schema_version: number;
+  readonly layers: readonly {
+    readonly name: string;
+    readonly lifecycle_state: string;
+    readonly runtime_state: unknown;
+  }[];
 }
 
 const composition = {
@@ -35,22 +65,37 @@ const composition = {
 };
 
 async function main(baseUrl: string): Promise<void> {
-  const response = await fetch(`${baseUrl}/runs`, {
-    method: 'POST',
-    headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ composition }),
-  });
-  if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
-  const { run_id: runId } = (await response.json()) as { run_id: string }; // docs/http-api.md
-
+  const runId = await startRun(baseUrl, { composition });
   for await (const event of followRun(baseUrl, runId)) {
     // A text part arrives as one `part_start` with its first piece, then deltas.
     const { part, delta } = event.data;
-    if (event.data.event_kind === 'part_start' && part?.part_kind === 'text') process.stdout.write(part.content ?? '');
+    if (event.data.event_kind === 'part_start' && part?.part_kind === 'text')
+      process.stdout.write(String(part.content));
     if (delta?.part_delta_kind === 'text') process.stdout.write(delta.content_delta);
     if (event.type === 'run_succeeded') console.log(`\nanswer: ${String(event.data.output)}`);
     if (event.type === 'run_failed') throw new Error(`the run failed: ${event.data.error ?? ''}`);
   }
+}
+
+/** Posts a run; it executes in the background whether somebody watches or not. */
+export async function startRun(baseUrl: string, request: unknown): Promise<string> {
+  const response = await fetch(`${baseUrl}/runs`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify(request),
+  });
+  if (!response.ok) throw new Error(`${response.status} ${await response.text()}`);
+  const { run_id: runId } = (await response.json()) as { run_id: string }; // docs/http-api.md
+  return runId;
+}
+
+/** Posts a run and waits for its end. Throws when it does not succeed. */
+export async function runToEnd(baseUrl: string, request: unknown): Promise<RunEvent['data']> {
+  for await (const event of followRun(baseUrl, await startRun(baseUrl, request))) {
+    if (event.type === 'run_succeeded') return event.data;
+    if (event.type === 'run_failed' || event.type === 'run_cancelled') throw new Error(event.data.error ?? event.type);
+  }
+  throw new Error('the stream ended before the run did');
 }
 
 /**

@@ -1,4 +1,4 @@
-// `npm run bench`: the figures of the issues SLICE and REDIS against their limits; medians of blocks, everything on this
+// `npm run bench`: the figures of the issues SLICE, REDIS and AGENT against their limits; medians of blocks, everything on this
 // machine's cores. Options: --store sqlite|redis (default sqlite; redis starts one of its own), --blocks N (default 3),
 // --only NAMES of the sections below, --json FILE.
 // SQLite alone and the model stream have benches of their own: test/bench/store.ts, test/bench/model-stream.ts.
@@ -7,6 +7,7 @@ import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { ensureBinary } from '../support/binary.ts';
+import { heapAfter, resume, toolRounds } from './agent-measures.ts';
 import { percentile } from './driver.ts';
 import { activeRuns, chunkCost, idleMemory, idleStreams, startUp, throughput } from './measures.ts';
 import { floor } from './redis-floor.ts';
@@ -101,6 +102,25 @@ const SECTIONS: Readonly<Record<string, Section>> = {
     if (store.redis === null) return;
     const [one = 0, thousand = 0] = await connections(store, [1, 1_000]);
     report(figure('connections, 1,000 streams for 1', 'more', [thousand - one], { most: 1 }));
+  },
+  async tools(store, blocks, report) {
+    const notes: string[] = [];
+    const values = await repeat(blocks, async () => {
+      const { ownMs, runMs, daemonMs } = await toolRounds(50, store);
+      notes.push(`daemon alone ${round(daemonMs)} ms, run ${round(runMs)} ms`);
+      return ownMs;
+    });
+    report({ ...figure('two tool rounds, 100 chunks: own', 'ms', values, { most: 8 }), note: notes.join('; ') });
+  },
+  async resume(store, blocks, report) {
+    const values = await repeat(blocks, () => resume(2 * 2 ** 20, 20, store));
+    report(figure('resuming a snapshot of 2 MB', 'ms', values, { most: 60 }));
+  },
+  async heap(store, _, report) {
+    const { firstMegabytes, allMegabytes } = await heapAfter(1_000, 10_000, store);
+    const grown = round((allMegabytes / firstMegabytes - 1) * 100);
+    const note = `${round(firstMegabytes)} MB, then ${round(allMegabytes)} MB`;
+    report({ ...figure('heap, 10,000 runs for 1,000', '% more', [grown], { most: 10 }), note });
   },
   async floor({ redis }, blocks, report) {
     if (redis === null) return;

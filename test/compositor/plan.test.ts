@@ -1,6 +1,6 @@
 import { expect, test } from 'bun:test';
-import { planRun } from '../../src/compositor/plan.ts';
 import { sortedNames } from '../../src/compositor/names.ts';
+import { planRun } from '../../src/compositor/plan.ts';
 import { createLayerRegistry } from '../../src/compositor/registry.ts';
 import type { LayerExitSignals } from '../../src/protocol/runs.ts';
 import { plan, SUSPEND_ALL, spec, toyWorld } from './toy-layers.ts';
@@ -118,7 +118,9 @@ test('names that differ in a surrogate, a lone surrogate or only in length are i
 });
 
 test('half a million unknown names are listed without holding up the server', () => {
-  const layers = Object.fromEntries(Array.from({ length: 500_000 }, (_, i) => [`layer-${(i * 7919) % 1_000_003}`, 'delete']));
+  const layers = Object.fromEntries(
+    Array.from({ length: 500_000 }, (_, i) => [`layer-${(i * 7919) % 1_000_003}`, 'delete']),
+  );
   const started = performance.now();
   expect(texts(() => plan([spec('a')], toyWorld(), { default: 'suspend', layers } as LayerExitSignals))).toStartWith(
     'on_exit.layers references unknown layer ids: layer-0, layer-1000000, ',

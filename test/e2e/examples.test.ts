@@ -46,6 +46,38 @@ test('resume-a-conversation prints two answers and the length of the history', a
   expect(output).toBe('first answer: You are Ada.\nsecond answer: adA\nthe snapshot now holds 4 messages\n');
 }, 30_000);
 
+test('call-tools prints calls and results, a wrong call among them', async () => {
+  expect((await run('call-tools.ts', { argument: server.url })).split('\n')).toEqual([
+    '-> temperature {"city":"Oslo"}',
+    `<- temperature call again: "Unknown tool name: 'temperature'. Available tools: 'weather'"`,
+    '-> weather {"city":"Oslo"}',
+    '-> weather {"city":"Rome"}',
+    '<- weather {"celsius":21}',
+    '<- weather {"celsius":4}',
+    'answer: Rome is warmer by 17 degrees.',
+    '',
+  ]);
+}, 30_000);
+
+test('structured-output prints what was refused and what was not', async () => {
+  const output = await run('structured-output.ts', { variable: server.url });
+  expect(output).toContain("Output does not match JSON Schema: $.total: 'ninety' is not of type 'number'");
+  expect(output).toEndWith('answer: {"total":90.5,"lines":["tea","cups"]}\n');
+}, 30_000);
+
+test('ask-a-human prints the question, goes on with the answer and ends the session', async () => {
+  expect(await run('ask-a-human.ts', { argument: server.url })).toBe(
+    [
+      'question: May I deploy version 7 now?',
+      '  Why? ____ (paragraph)',
+      '  [Submit]',
+      'answer: You said: Yes.',
+      'session over: prompt closed, history closed, ask_human closed',
+      '',
+    ].join('\n'),
+  );
+}, 30_000);
+
 test('an example says why a run failed, and exits 1', async () => {
   const child = Bun.spawn([process.execPath, join(ROOT, 'examples/poll-a-run.ts'), 'http://127.0.0.1:9'], {
     env: { PATH: process.env.PATH ?? '' },

@@ -78,6 +78,8 @@ const HEAD = Buffer.from(
   'HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\nTransfer-Encoding: chunked\r\n\r\n',
   'latin1',
 );
+/** Of a reply after which there is no other. */
+const LAST_HEAD = Buffer.from(HEAD.toString('latin1').replace('\r\n\r\n', '\r\nConnection: close\r\n\r\n'), 'latin1');
 const CUT_PAUSE_MS = 30;
 const LAST_CHUNK = Buffer.from('0\r\n\r\n', 'latin1');
 
@@ -162,6 +164,13 @@ export async function startFakeDaemon(options: FakeDaemonOptions = {}): Promise<
     listener = null;
   };
 
+  /** Stops listening, and waits until every other connection is gone. */
+  async function hangUp(but: Connection): Promise<void> {
+    goDown();
+    for (const connection of connections) if (connection !== but) connection.socket.end();
+    await waitUntil(() => connections.size <= 1);
+  }
+
   async function serve(connection: Connection): Promise<void> {
     if (connection.busy) return;
     connection.busy = true;
@@ -190,11 +199,11 @@ export async function startFakeDaemon(options: FakeDaemonOptions = {}): Promise<
       writeWhole(connection, { http: 500, text: 'fake daemon: no reply scripted' });
       return;
     }
-    await playReply(connection, reply);
-    if (reply.some((item) => typeof item === 'object' && 'stop' in item)) {
-      goDown();
-      for (const open of connections) open.socket.end();
-    }
+    const stops = reply.some((item) => typeof item === 'object' && 'stop' in item);
+    // Before the reply, so that no client tries its next request on a connection that is about to end.
+    if (stops) await hangUp(connection);
+    await playReply(connection, reply, stops ? LAST_HEAD : HEAD);
+    if (stops) connection.socket.end();
   }
 
   function takeReply(kind: 'llm' | 'tool', body: unknown): Reply | null {
@@ -253,11 +262,11 @@ export async function startFakeDaemon(options: FakeDaemonOptions = {}): Promise<
   };
 }
 
-async function playReply(connection: Connection, reply: Reply): Promise<void> {
+async function playReply(connection: Connection, reply: Reply, head: Uint8Array): Promise<void> {
   let headSent = false;
   const send = (payload: Uint8Array): void => {
     const framed = httpChunk(payload);
-    write(connection, headSent ? framed : Buffer.concat([HEAD, framed]));
+    write(connection, headSent ? framed : Buffer.concat([head, framed]));
     headSent = true;
   };
   for (const item of reply) {
@@ -283,11 +292,11 @@ async function playReply(connection: Connection, reply: Reply): Promise<void> {
       writeWhole(connection, item);
       return;
     } else if ('flush' in item && !headSent) {
-      write(connection, HEAD);
+      write(connection, head);
       headSent = true;
     }
   }
-  if (connection.open) write(connection, headSent ? LAST_CHUNK : Buffer.concat([HEAD, LAST_CHUNK]));
+  if (connection.open) write(connection, headSent ? LAST_CHUNK : Buffer.concat([head, LAST_CHUNK]));
 }
 
 async function sendSplit(connection: Connection, pieces: readonly Uint8Array[], send: (bytes: Uint8Array) => void) {

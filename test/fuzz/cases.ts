@@ -61,7 +61,9 @@ export async function playCases(
     (line) => kind === 'valid' && !line.startsWith('no reply scripted'),
   );
   if (complaints.length > 0) throw new Error(`the daemon complains after case ${firstSeed}: ${complaints[0]}`);
-  const said = target.server.stderrLines.filter((line) => /unhandled|scheduled run failed|unexpected error|cannot be written/.test(line));
+  const said = target.server.stderrLines.filter((line) =>
+    /unhandled|scheduled run failed|unexpected error|cannot be written/.test(line),
+  );
   if (said.length > 0) throw new Error(`the server said after case ${firstSeed}: ${said[0]}`);
   if ((await get(`${target.server.url}/healthz`)).status !== 200) throw new Error('the server is gone');
 }
