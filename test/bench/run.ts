@@ -1,6 +1,6 @@
 // `npm run bench`: the figures of the issues SLICE, REDIS and AGENT against their limits; medians of blocks, everything on this
-// machine's cores. Options: --store sqlite|redis (default sqlite; redis starts one of its own), --blocks N (default 3),
-// --only NAMES of the sections below, --json FILE.
+// machine's cores. Options: --store sqlite|redis|both (default sqlite; redis starts one of its own; both: each section on one
+// and then the other), --blocks N (default 3), --only NAMES of the sections below, --json FILE.
 // SQLite alone and the model stream have benches of their own: test/bench/store.ts, test/bench/model-stream.ts.
 
 import { writeFileSync } from 'node:fs';
@@ -38,10 +38,10 @@ async function repeat(blocks: number, measure: () => Promise<number>): Promise<r
 const SECTIONS: Readonly<Record<string, Section>> = {
   async start(store, blocks, report) {
     const values = await repeat(Math.max(7, blocks * 3), () => startUp(store));
-    report(figure('start to first 200', 'ms', values, { most: 60 }));
+    report(figure('start to first 200', 'ms', values, onSqlite(store, { most: 60 })));
   },
   async idle(store, blocks, report) {
-    report(figure('idle RSS', 'MB', await repeat(blocks, () => idleMemory(store)), { most: 80 }));
+    report(figure('idle RSS', 'MB', await repeat(blocks, () => idleMemory(store)), onSqlite(store, { most: 80 })));
   },
   async throughput(store, blocks, report) {
     for (const concurrency of [1, 10, 50]) {
@@ -62,14 +62,16 @@ const SECTIONS: Readonly<Record<string, Section>> = {
       notes.push(`fake ${round(fakeMs)} ms, run ${round(runMs)} ms`);
       return perChunkMicros;
     });
-    const limit = store.name === 'sqlite' ? { most: 25 } : null;
+    const limit = onSqlite(store, { most: 25 });
     report({ ...figure('added per chunk, 1,000 chunks', 'µs', values, limit), note: notes.join('; ') });
   },
   async streams(store, blocks, report) {
-    report(figure('1,000 idle SSE streams', 'MB', await repeat(blocks, () => idleStreams(1_000, store)), { most: 12 }));
+    const values = await repeat(blocks, () => idleStreams(1_000, store));
+    report(figure('1,000 idle SSE streams', 'MB', values, onSqlite(store, { most: 12 })));
   },
   async active(store, blocks, report) {
-    report(figure('an active run, of 1,000', 'KB', await repeat(blocks, () => activeRuns(1_000, store)), { most: 40 }));
+    const values = await repeat(blocks, () => activeRuns(1_000, store));
+    report(figure('an active run, of 1,000', 'KB', values, onSqlite(store, { most: 40 })));
   },
   async streaming(store, blocks, report) {
     const load = { runs: 150, chunks: 1_000, concurrency: 50 };
@@ -135,6 +137,11 @@ const SECTIONS: Readonly<Record<string, Section>> = {
   },
 };
 
+/** A limit that was set for SQLite (issue SLICE). */
+function onSqlite(store: BenchStore, limit: NonNullable<Figure['limit']>): Figure['limit'] {
+  return store.name === 'sqlite' ? limit : null;
+}
+
 /** A limit that was set for Redis. */
 function onRedis(store: BenchStore, limit: NonNullable<Figure['limit']>): Figure['limit'] {
   return store.name === 'redis' ? limit : null;
@@ -149,8 +156,14 @@ function line({ name, unit, median, limit }: Figure): string {
   const holds =
     limit === null ||
     ((limit.most === undefined || median < limit.most) && (limit.least === undefined || median >= limit.least));
-  return `${name.padEnd(32)} ${String(median).padStart(9)} ${unit.padEnd(7)} ${wanted.padEnd(9)} ${holds ? '' : 'MISSED'}`;
+  return `${name.padEnd(40)} ${String(median).padStart(9)} ${unit.padEnd(7)} ${wanted.padEnd(9)} ${holds ? '' : 'MISSED'}`;
 }
+
+const STORES: Readonly<Record<string, readonly BenchStore['name'][]>> = {
+  sqlite: ['sqlite'],
+  redis: ['redis'],
+  both: ['sqlite', 'redis'],
+};
 
 async function main(): Promise<void> {
   const { values } = parseArgs({
@@ -164,14 +177,16 @@ async function main(): Promise<void> {
   const chosen = values.only?.split(',') ?? Object.keys(SECTIONS);
   const unknown = chosen.find((name) => SECTIONS[name] === undefined);
   if (unknown !== undefined) throw new Error(`no section ${unknown}: ${Object.keys(SECTIONS).join(', ')}`);
-  if (values.store !== 'sqlite' && values.store !== 'redis') throw new Error(`no store ${values.store}: sqlite, redis`);
+  const wanted = STORES[values.store];
+  if (wanted === undefined) throw new Error(`no store ${values.store}: ${Object.keys(STORES).join(', ')}`);
   const binary = await ensureBinary();
   console.log(
     `${binary} on ${cpus().length} × ${cpus()[0]?.model}; --store ${values.store} --only ${chosen.join(',')}`,
   );
-  const redis = values.store === 'redis' ? await startRedisStore() : null;
+  const redis = wanted.includes('redis') ? await startRedisStore() : null;
+  const stores = wanted.map((name) => (name === 'redis' && redis !== null ? redis : sqliteStore));
   try {
-    const figures = await measure(redis ?? sqliteStore, chosen, Number(values.blocks));
+    const figures = await measure(stores, chosen, Number(values.blocks));
     console.log(`\n${figures.map(line).join('\n')}`);
     if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, null, 2)}\n`);
   } finally {
@@ -179,13 +194,17 @@ async function main(): Promise<void> {
   }
 }
 
-async function measure(store: BenchStore, names: readonly string[], blocks: number): Promise<readonly Figure[]> {
+/** Each section on each store in turn, so that a comparison holds when the machine's speed drifts. */
+async function measure(stores: readonly BenchStore[], names: readonly string[], blocks: number): Promise<Figure[]> {
   const figures: Figure[] = [];
   for (const name of names) {
-    await SECTIONS[name]?.(store, blocks, (found) => {
-      figures.push(found);
-      console.log(`${found.name}: ${found.blocks.join(', ')} ${found.unit}${found.note ? ` (${found.note})` : ''}`);
-    });
+    for (const store of stores) {
+      await SECTIONS[name]?.(store, blocks, (found) => {
+        const shown = stores.length === 1 ? found : { ...found, name: `${store.name}: ${found.name}` };
+        figures.push(shown);
+        console.log(`${shown.name}: ${found.blocks.join(', ')} ${found.unit}${found.note ? ` (${found.note})` : ''}`);
+      });
+    }
   }
   return figures;
 }
