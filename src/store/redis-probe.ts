@@ -17,19 +17,6 @@ const LOADING_AGAIN_MS = 100;
 /** What the operator can do without Redis. */
 const ADVICE = 'to run without Redis set DIFY_AGENT_STORE_URL=sqlite:./dify-agent.db';
 
-/**
- * The rules of an ACL user who can do what the store needs and no more, as `ACL SETUSER` takes them (PING, HELLO and AUTH aside,
- * each is a command that a key of the prefix needs). `+info`, `+client|setname` and `+client|unblock` are courtesies: without
- * them the eviction policy is unknown, CLIENT LIST shows no names, and foreign runs are heard of up to a quarter second later.
- * A database other than 0 needs `+select` too.
- */
-export const ACL_RULES: readonly string[] = [
-  '~{prefix}:*',
-  ...['+ping', '+get', '+set', '+del', '+exists', '+pexpire', '+pttl'],
-  ...['+xadd', '+xdel', '+xrange', '+xrevrange', '+xread', '+evalsha', '+eval'],
-  ...['+info', '+client|setname', '+client|unblock'],
-];
-
 /** What the room reads of the settings about Redis. */
 export type RedisAddress = Pick<Settings, 'storeUrl' | 'redisPrefix'>;
 

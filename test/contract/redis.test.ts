@@ -2,8 +2,8 @@
 
 import { afterAll, beforeAll } from 'bun:test';
 import { createLive } from '../../src/store/live.ts';
-import { ACL_RULES } from '../../src/store/redis-probe.ts';
 import { command, freshPrefix, openRedis, passTime } from '../store/redis-kit.ts';
+import { documentedUser } from '../support/acl.ts';
 import { type RedisProcess, startRedis } from '../support/redis-process.ts';
 import { runStoreContract, type StoreHarness } from './run-store.ts';
 
@@ -16,8 +16,8 @@ afterAll(() => server.dispose());
 async function harness(live: boolean, retentionSeconds: number, user = ''): Promise<StoreHarness> {
   const prefix = freshPrefix();
   if (user !== '') {
-    const rules = ACL_RULES.map((rule) => rule.replace('{prefix}', prefix));
-    await command(server, 'ACL', 'SETUSER', user, 'reset', 'on', '>secret', ...rules);
+    const rules = documentedUser({ password: 'secret', prefix });
+    await command(server, 'ACL', 'SETUSER', user, 'reset', ...rules);
   }
   const url = server.url.replace('//', user === '' ? '//' : `//${user}:secret@`);
   const redis = await openRedis(url, { prefix, retentionSeconds });

@@ -1,10 +1,9 @@
 // Starting on a Redis: what the server needs of it, how it says what is wrong, and that it never repeats a password.
 
 import { describe, expect, test } from 'bun:test';
-import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startCuttingProxy } from '../fakes/cutting-proxy.ts';
-import { ROOT } from '../support/binary.ts';
+import { documentedUser } from '../support/acl.ts';
 import { refusal, runToExit } from '../support/exit.ts';
 import { follow } from '../support/patient-client.ts';
 import { type RedisProcess, withRedis } from '../support/redis-process.ts';
@@ -105,7 +104,9 @@ describe('a Redis that cannot be used is refused on one line, in time', () => {
 describe('access control', () => {
   test('the user of docs/stores.md can do everything that the server needs, and nothing else', async () => {
     await withRedis({}, async (redis) => {
-      await redis.admin((client) => client.sendCommand(['ACL', 'SETUSER', ...documentedUser()]));
+      await redis.admin((client) =>
+        client.sendCommand(['ACL', 'SETUSER', 'dify-agent', ...documentedUser({ password: SECRET })]),
+      );
       const url = `redis://dify-agent:${SECRET}@127.0.0.1:${redis.port}/0`;
       await works({ DIFY_AGENT_STORE_URL: url });
       const refusals = await redis.admin((client) => client.aclLog());
@@ -115,20 +116,12 @@ describe('access control', () => {
 
   test('a user without a command that is needed is refused at the start', async () => {
     await withRedis({}, async (redis) => {
-      const words = documentedUser().filter((word) => !/^\+(eval|evalsha|fcall)/.test(word));
-      await redis.admin((client) => client.sendCommand(['ACL', 'SETUSER', ...words]));
+      const words = documentedUser({ password: SECRET }).filter((word) => !/^\+(eval|evalsha|fcall)/.test(word));
+      await redis.admin((client) => client.sendCommand(['ACL', 'SETUSER', 'dify-agent', ...words]));
       await cannotUse(`redis://dify-agent:${SECRET}@127.0.0.1:${redis.port}/0`, 'NOPERM');
     });
   }, 60_000);
 });
-
-/** The words after ACL SETUSER in docs/stores.md, with our password. */
-function documentedUser(): readonly string[] {
-  const text = readFileSync(join(ROOT, 'docs/stores.md'), 'utf8').replaceAll('\\\n', ' ');
-  const words = /^ACL SETUSER (.*)$/m.exec(text)?.[1]?.split(/\s+/) ?? [];
-  expect(words[0]).toBe('dify-agent');
-  return words.map((word) => (word.startsWith('>') ? `>${SECRET}` : word));
-}
 
 test('TLS: rediss:// with a certificate that the server trusts works, one that it does not is refused', async () => {
   await withFolder(async (folder) => {
