@@ -9,6 +9,7 @@ const FLOORS = [
   ['protocol', 'wiretext'],
   ['validation', 'jsonschema'],
   ['compositor', 'agent', 'peers'],
+  ['workspaces'],
   ['models', 'layers', 'stub'],
   ['runs'],
   ['store', 'server'],
@@ -53,7 +54,7 @@ module.exports = {
       severity: 'error',
       from: { path: path(['cli', 'main.ts']) },
       to: {
-        path: `${path(['app.ts', 'server', 'store', 'runs', 'layers', 'models', 'peers'])}|node_modules/(?:elysia|@elysiajs|redis|typebox)/`,
+        path: `${path(['app.ts', 'server', 'store', 'runs', 'layers', 'models', 'peers', 'workspaces', 'stub'])}|node_modules/(?:elysia|@elysiajs|redis|typebox)/`,
         dependencyTypesNot: ['dynamic-import', 'type-only'],
       },
     },

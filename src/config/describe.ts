@@ -40,8 +40,11 @@ export function configurationDocument(): string {
 
 function row(variable: Variable<unknown>): string {
   const marks = `${variable.secret ? ' ¹' : ''}${variable.idle ? ' ²' : ''}`;
-  const fallback = variable.default === null || variable.default === '' ? 'none' : `\`${String(variable.default)}\``;
-  return `| \`${variable.name}\`${marks} | ${fallback} | ${variable.allowed} | ${variable.description} |\n`;
+  const fallback = printable({ secret: false, url: false }, variable.default).startsWith('(')
+    ? 'none'
+    : `\`${String(variable.default)}\``;
+  const also = variable.aliases.map((alias) => ` Also read: \`${alias}\`.`).join('');
+  return `| \`${variable.name}\`${marks} | ${fallback} | ${variable.allowed} | ${variable.description}${also} |\n`;
 }
 
 /** The variables for a terminal: name, default and meaning. */

@@ -9,6 +9,47 @@ export function optionally<T>(parse: (text: string) => Parsed<T>): (text: string
   return (text) => (text.trim() === '' ? good(null) : parse(text.trim()));
 }
 
+/** Values separated by commas; blank ones are dropped. The first problem is the whole one. */
+export function list<T>(parse: (text: string) => Parsed<T>): (text: string) => Parsed<readonly T[]> {
+  return (text) => {
+    const values: T[] = [];
+    for (const piece of text.split(',')) {
+      const trimmed = piece.trim();
+      if (trimmed === '') continue;
+      const parsed = parse(trimmed);
+      if (!parsed.ok) return parsed;
+      values.push(parsed.value);
+    }
+    return good(values);
+  };
+}
+
+/** An origin of web pages as browsers write it: scheme, host, port; or `*`. */
+export function origin(text: string): Parsed<string> {
+  const url = URL.parse(text);
+  if (text === '*') return good(text);
+  return url !== null && /^https?:$/.test(url.protocol) && /^https?:\/\/[^/?#@]+\/?$/i.test(text)
+    ? good(url.origin)
+    : bad('must be origins like https://app.example.com, or *');
+}
+
+/** The name of a file. */
+export function fileName(text: string): Parsed<string> {
+  return text.includes('\0') ? bad('must be the name of a file') : good(text);
+}
+
+/** A JSON array of regular expressions in RE2's syntax. They are compiled where they are used. */
+export function patternList(text: string): Parsed<readonly string[]> {
+  if (text.trim() === '') return good([]);
+  try {
+    const value: unknown = JSON.parse(text);
+    if (Array.isArray(value) && value.every((item) => typeof item === 'string')) return good(value);
+  } catch {
+    // Said below.
+  }
+  return bad('must be a JSON array of strings, e.g. ["sk-[A-Za-z0-9]+"]');
+}
+
 /** Any text; it will be part of names. */
 export function anyText(text: string): Parsed<string> {
   return good(text);

@@ -1,11 +1,12 @@
 // Environment and files → one frozen Settings value, or every problem in one line each that names its variable.
 // The rules between variables are here; those of one variable are in its declaration (variables.ts).
 
+import type { RawSettings } from './raw.ts';
 import type { Settings } from './settings.ts';
 import { collect, type Environment, type Source } from './sources.ts';
 import { closestName } from './suggest.ts';
-import { good, type Parsed, type Variable } from './variable.ts';
-import { isVariable, listVariables, type RawSettings, variables } from './variables.ts';
+import { good, isVariable, type Parsed, type Variable } from './variable.ts';
+import { listVariables, variables } from './variables.ts';
 
 /** One variable with its effective value. */
 export interface Reading {
@@ -54,19 +55,20 @@ export function readConfiguration(env: Environment, cwd: string | null): Configu
   const problems = [...fileProblems];
   const readings: Reading[] = [];
   const read = (variable: Variable<unknown>): unknown => {
-    const hit = found.get(variable.name);
+    const name = [variable.name, ...variable.aliases].find((candidate) => found.has(candidate)) ?? variable.name;
+    const hit = found.get(name);
     const result = hit === undefined ? good(variable.default) : variable.parse(hit.text);
     readings.push({ variable, source: hit?.source ?? 'default', result });
     if (result.ok) return result.value;
     // The seed's own messages already begin with the name (spec 01 §7.7).
     const named = result.problem.startsWith(variable.name);
-    problems.push(named ? result.problem : `${variable.name}: ${result.problem}`);
+    problems.push(named ? result.problem : `${name}: ${result.problem}`);
     return variable.default;
   };
   // The tree of declarations has the shape of RawSettings by its type, so what reads every leaf of it has too.
   const raw = fill(variables, read) as RawSettings;
   if (problems.length === 0) problems.push(...conflicts(raw));
-  const known = listVariables().map((variable) => variable.name);
+  const known = listVariables().flatMap((variable) => [variable.name, ...variable.aliases]);
   const unknown = [...found]
     .filter(([key]) => !known.includes(key))
     .map(([key, { name, source }]) => ({ name, source, suggestion: closestName(key, known) }));
@@ -84,8 +86,23 @@ function fill(tree: object, read: (variable: Variable<unknown>) => unknown): obj
   );
 }
 
-function finished({ redisUrl, storeUrl, ...rest }: RawSettings): Settings {
-  return Object.freeze({ ...rest, storeUrl: storeUrl ?? redisUrl });
+/** What wire vintage `2026-08` keeps of a run's events by default (spec 01 §7.7). */
+const EVENTS_OF_2026_08 = 5000;
+
+function finished({ redisUrl, storeUrl, textDeltaCoalescing, eventStream, ...rest }: RawSettings): Settings {
+  const newer = rest.wireVintage === '2026-08';
+  return Object.freeze({
+    ...rest,
+    storeUrl: storeUrl ?? redisUrl,
+    textDeltaCoalescing: Object.freeze({
+      ...textDeltaCoalescing,
+      enabled: textDeltaCoalescing.enabled ?? newer,
+    }),
+    eventStream: Object.freeze({
+      ...eventStream,
+      maxEvents: eventStream.maxEvents ?? (newer ? EVENTS_OF_2026_08 : null),
+    }),
+  });
 }
 
 /** The rules between variables: texts and order of spec 01 §7.7 and 05 §1. */

@@ -13,6 +13,8 @@ export interface PluginDaemonSettings {
   readonly readTimeoutSeconds: number;
   readonly writeTimeoutSeconds: number;
   readonly poolTimeoutSeconds: number;
+  /** For one call in all; null: no limit. */
+  readonly requestTimeoutSeconds: number | null;
   readonly maxConnections: number;
   readonly maxKeepaliveConnections: number;
   readonly keepaliveExpirySeconds: number;
@@ -23,6 +25,43 @@ export interface ShellctlSettings {
   readonly entrypoint: string | null;
   /** Secret. */
   readonly authToken: string | null;
+  /** Calls at once. */
+  readonly maxConnections: number;
+  /** For the install commands of a new workspace. */
+  readonly bootstrapTimeoutSeconds: number;
+  /** RE2 sources; matches are masked in shell output. */
+  readonly redactPatterns: readonly string[];
+}
+
+/** Who may call (spec 01 §1.4). */
+export interface AccessSettings {
+  /** Secret. Null: anybody. */
+  readonly apiToken: string | null;
+  /** Secrets that are accepted beside `apiToken`. */
+  readonly apiTokensPrevious: readonly string[];
+  /** Listening beyond loopback without a token is meant. */
+  readonly allowAnonymous: boolean;
+}
+
+/** Both null (HTTP) or both set (HTTPS). */
+export interface TlsSettings {
+  /** PEM file: the certificate and its chain. */
+  readonly certFile: string | null;
+  /** PEM file. */
+  readonly keyFile: string | null;
+}
+
+/** What is kept of one run's events; null: everything. */
+export interface EventStreamSettings {
+  readonly maxEvents: number | null;
+  readonly maxBytes: number | null;
+}
+
+/** Joining consecutive text deltas (spec 01 §7.6). */
+export interface CoalescingSettings {
+  readonly enabled: boolean;
+  readonly flushIntervalMs: number;
+  readonly maxChars: number;
 }
 
 /** The Agent Stub as sandboxes see it (spec 05 §1). */
@@ -50,6 +89,10 @@ export interface Settings {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
+  readonly access: AccessSettings;
+  readonly tls: TlsSettings;
+  /** Origins of pages that may call from a browser; `*`: any. Empty: no CORS. */
+  readonly corsOrigins: readonly string[];
   /** `sqlite:PATH`, `sqlite::memory:`, `redis://…` or `rediss://…`. May carry a password: mask it before printing. */
   readonly storeUrl: string;
   /** Key prefix in Redis. */
@@ -58,6 +101,18 @@ export interface Settings {
   readonly runRetentionSeconds: number;
   /** How long running runs go on while a shared store is away, ≥ 0; then they fail with reason `store_unavailable`. */
   readonly storeOutageSeconds: number;
+  /** `synchronous` of SQLite. */
+  readonly sqliteSynchronous: 'normal' | 'full';
+  /** A shared store: how long an owner may be silent before its runs are ended, ≥ 2. */
+  readonly runLeaseSeconds: number;
+  readonly eventStream: EventStreamSettings;
+  /** For the agent loop of a run (spec 02 §12.4), > 0; null: no limit. */
+  readonly runTimeoutSeconds: number | null;
+  /** Runs that this process executes at once. */
+  readonly maxActiveRuns: number;
+  /** What `idempotency_key` does. */
+  readonly idempotency: 'on' | 'strict' | 'off';
+  readonly textDeltaCoalescing: CoalescingSettings;
   /** How long a stop waits for running runs (spec 01 §7.3); zero or less: not at all. */
   readonly shutdownGraceSeconds: number;
   readonly pluginDaemon: PluginDaemonSettings;
@@ -66,11 +121,15 @@ export interface Settings {
   readonly difyApi: DifyApiSettings;
   /** Secret: unpadded base64url of 32 bytes (spec 05 §2.1). */
   readonly serverSecretKey: string | null;
+  /** Secrets: keys that still open tokens. */
+  readonly serverSecretKeysPrevious: readonly string[];
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   readonly wireVintage: WireVintage;
   /** Largest request body that is read, in bytes. */
   readonly maxRequestBytes: number;
+  /** Bodies that are being received, all together, in bytes. */
+  readonly maxPendingRequestBytes: number;
   /** Registers `test.scripted_llm`; for tests and the demo. */
   readonly enableScriptedModel: boolean;
 }

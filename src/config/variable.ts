@@ -10,6 +10,8 @@ export type Parsed<T> = { readonly ok: true; readonly value: T } | { readonly ok
 export interface Variable<T> {
   /** `DIFY_AGENT_PORT` */
   readonly name: string;
+  /** Names of other vintages that are read when `name` is not set. */
+  readonly aliases: readonly string[];
   /** What it does, in one or two sentences. */
   readonly description: string;
   /** What may be written, e.g. `whole number, 0 to 65535`. */
@@ -27,10 +29,31 @@ export interface Variable<T> {
 /** What every declaration states. */
 export interface Declaration {
   readonly name: string;
+  readonly aliases?: readonly string[];
   readonly description: string;
   readonly idle?: boolean;
   readonly secret?: boolean;
 }
+
+/** A tree of declarations in the shape of `T`; a list is the value of one variable. */
+export type VariableTree<T> = {
+  readonly [K in keyof T]: T[K] extends object
+    ? T[K] extends readonly unknown[]
+      ? Variable<T[K]>
+      : VariableTree<T[K]>
+    : Variable<T[K]>;
+};
+
+/** Tells a declaration from a branch of the tree. */
+export function isVariable(node: object): node is Variable<unknown> {
+  return 'parse' in node;
+}
+
+/** The longest time a JavaScript timer can wait: 2^31 − 1 ms, in whole seconds. */
+export const MAX_TIMER_SECONDS = 2_147_483;
+
+/** A duration that a timer can wait. */
+export const SECONDS = { min: 0, max: MAX_TIMER_SECONDS, unit: 'seconds' } as const;
 
 /** The prefix of every variable. */
 export const PREFIX = 'DIFY_AGENT_';
@@ -47,7 +70,7 @@ export function bad(problem: string): { readonly ok: false; readonly problem: st
 export function variable<T>(
   declaration: Declaration & Pick<Variable<T>, 'allowed' | 'default' | 'parse'> & { readonly url?: boolean },
 ): Variable<T> {
-  return { secret: false, url: false, idle: false, ...declaration };
+  return { aliases: [], secret: false, url: false, idle: false, ...declaration };
 }
 
 interface NumberDeclaration extends Declaration {
@@ -69,6 +92,22 @@ export function integer(declaration: NumberDeclaration): Variable<number> {
 /** A decimal number. */
 export function decimal(declaration: NumberDeclaration): Variable<number> {
   return numeric(declaration, 'number', NUMBER);
+}
+
+type OptionalNumber = Omit<NumberDeclaration, 'default'>;
+
+/** A whole number, or null when the variable is not set. */
+export function optionalInteger(declaration: OptionalNumber): Variable<number | null> {
+  return orUnset(integer({ ...declaration, default: 0 }));
+}
+
+/** A decimal number, or null when the variable is not set. */
+export function optionalDecimal(declaration: OptionalNumber): Variable<number | null> {
+  return orUnset(decimal({ ...declaration, default: 0 }));
+}
+
+function orUnset<T>(declared: Variable<T>): Variable<T | null> {
+  return { ...declared, default: null };
 }
 
 function numeric(declaration: NumberDeclaration, kind: string, grammar: RegExp): Variable<number> {
@@ -120,9 +159,14 @@ export function flag(declaration: Declaration & { readonly default: boolean }): 
   });
 }
 
+/** A switch, or null when the variable is not set. */
+export function optionalFlag(declaration: Declaration): Variable<boolean | null> {
+  return orUnset(flag({ ...declaration, default: false }));
+}
+
 /** The value as `check` and the documentation may show it: secrets masked, passwords in URLs too, null as `(unset)`. */
 export function printable(variable: Pick<Variable<unknown>, 'secret' | 'url'>, value: unknown): string {
-  if (value === null) return '(unset)';
+  if (value === null || (Array.isArray(value) && value.length === 0)) return '(unset)';
   const text = String(value);
   if (text === '') return '(empty)';
   if (variable.secret) return MASK;

@@ -4,8 +4,9 @@
 import type { AgentModel } from '../agent/model.ts';
 import type { Layer } from '../compositor/layer.ts';
 import { type PluginLlmConfig, pluginLlmConfig } from '../models/plugin-llm-config.ts';
+import type { ExecutionContext } from '../protocol/execution-context.ts';
 import { EMPTY_STATE, emptyRuntimeState } from './empty.ts';
-import { type ExecutionContext, ExecutionContextLayer } from './execution-context.ts';
+import { ExecutionContextLayer } from './execution-context.ts';
 import type { AgentLayer, AgentLayerType } from './types.ts';
 
 const CLASS_NAME = 'DifyPluginLLMLayer';

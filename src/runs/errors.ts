@@ -15,3 +15,17 @@ export class SchedulerStoppingError extends CodedError {
     super('scheduler_stopping', 'run scheduler is shutting down');
   }
 }
+
+/** As many runs as the process may execute are active: 503 with `Retry-After`. */
+export class TooManyRunsError extends CodedError {
+  constructor(limit: number) {
+    super('too_many_runs', `too many active runs: limit is ${limit}`);
+  }
+}
+
+/** Strict mode: the idempotency key was used with another request before: 409. */
+export class IdempotencyConflictError extends CodedError {
+  constructor() {
+    super('idempotency_conflict', 'idempotency_key was used for another request');
+  }
+}

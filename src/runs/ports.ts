@@ -9,6 +9,8 @@ export interface StoredEvent {
   readonly id: EventId;
   /** `{"run_id":…,"created_at":…,"type":…,"data":…}` */
   readonly payload: string;
+  /** Events between this one and the one before it (or the reader's cursor) were dropped to keep the stream bounded. */
+  readonly trimmedBefore?: true;
 }
 
 /** The end of a run: status, record text and terminal event, written in one atomic step. */
@@ -21,6 +23,31 @@ export interface TerminalTransition {
   readonly payload: string;
 }
 
+/** A durable wish to cancel a run (spec 01 §6.1, V4). The first one of a run stands. */
+export interface CancelIntent {
+  readonly reason: string | null;
+  readonly message: string | null;
+  /** RFC 3339. */
+  readonly requestedAt: string;
+}
+
+/** What makes two creations one: the digest of the caller's key, and of what it asked for. */
+export interface Deduplication {
+  /** SHA-256, hex, of `idempotency_key`: the key itself is not stored. */
+  readonly key: string;
+  /** SHA-256, hex, of the validated request. */
+  readonly fingerprint: string;
+  /** The same key with another fingerprint is a conflict instead of a new run. */
+  readonly strict: boolean;
+}
+
+export type CreateOutcome =
+  | { readonly created: true }
+  /** A run was created for the same key and fingerprint before, and is still kept. Nothing was written. */
+  | { readonly created: false; readonly existing: RunRecord }
+  /** Strict only: the key was used for something else. Nothing was written. */
+  | { readonly created: false; readonly existing: null };
+
 export type AppendOutcome =
   | { readonly appended: true; readonly events: readonly StoredEvent[] }
   /** Refused: the run is over (its status) or unknown (null). Nothing was written, no TTL refreshed. */
@@ -28,22 +55,65 @@ export type AppendOutcome =
 
 export type FinaliseOutcome =
   | { readonly applied: true; readonly event: StoredEvent }
-  /** The run was already over (the winner's status) or is unknown (null). Nothing was written. */
-  | { readonly applied: false; readonly status: RunStatus | null };
+  /**
+   * Nothing was written. The run was already over (the winner's status), is unknown (null), or is `running` because
+   * - a cancel was accepted (`cancel`) and the transition is not `cancelled`: end it as cancelled instead;
+   * - the transition is `cancelled` and nobody asked for that (`cancel` null);
+   * - `finaliseLost` only: its owner lives (`cancel` null).
+   */
+  | { readonly applied: false; readonly status: RunStatus | null; readonly cancel: CancelIntent | null };
+
+export type CancelOutcome =
+  /** The wish is durable (or was before: the first reason stays), or the run is cancelled already. */
+  | { readonly accepted: true; readonly status: 'running' | 'cancelled' }
+  /** The run ended otherwise, or is unknown (null). Nothing was written. */
+  | { readonly accepted: false; readonly status: 'succeeded' | 'failed' | null };
 
 /** Thrown by every operation when the store cannot answer; HTTP 503 `store unavailable`. */
 export { StoreUnavailableError } from './errors.ts';
 
-/** Records and events of runs. Ids are strictly increasing per run; several processes may share one store. */
+/** What a store tells the process about the runs that it created there and that are not over. */
+export interface OwnRunsWatcher {
+  /** A cancel was accepted, by whichever process. Once per run, as soon as it is durable. */
+  cancelRequested(runId: string, intent: CancelIntent): void;
+  /** Somebody else ended the run: this process was away for longer than its lease. Stop it; nothing can be written. */
+  endedElsewhere(runId: string): void;
+}
+
+/**
+ * Records and events of runs. Ids are strictly increasing per run; several processes may share one store. A run belongs to
+ * the process that created it, as long as that process holds its lease (a shared store) or lives (an embedded one).
+ */
 export interface RunStore {
   /** For logs and `check`, without credentials: `sqlite:/var/lib/x.db`. */
   readonly description: string;
-  /** Writes the record of a new run (status `running`). It is durable when the promise resolves. */
-  create(record: RunRecord): Promise<void>;
+  /**
+   * Writes the record of a new run (status `running`) as this process's own, unless `deduplication` finds an earlier one.
+   * It is durable when the promise resolves.
+   */
+  create(record: RunRecord, deduplication?: Deduplication | null): Promise<CreateOutcome>;
   /** Appends payloads in order, in one step, if the run is `running`. */
   append(runId: string, payloads: readonly string[]): Promise<AppendOutcome>;
-  /** Ends a `running` run: event, status and error in one atomic step. The first call wins. */
+  /**
+   * Ends a `running` run: event, status and error in one atomic step. The first call wins. `cancelled` needs an accepted
+   * cancel, and where there is one nothing else is taken (spec 01 §6.1).
+   */
   finalise(runId: string, transition: TerminalTransition): Promise<FinaliseOutcome>;
+  /** Records the wish to cancel a `running` run, whoever owns it. */
+  requestCancel(runId: string, intent: CancelIntent): Promise<CancelOutcome>;
+  /** To be called once, before the first `create`. */
+  watchOwn(watcher: OwnRunsWatcher): void;
+  /**
+   * How often to look for runs of dead owners, ms; null: only after opening, because nobody else can write this store.
+   */
+  readonly recoveryIntervalMs: number | null;
+  /**
+   * Running runs whose owner is dead. Runs that were not created through this implementation are never among them (another
+   * one may share the store and has no lease).
+   */
+  listLost(): Promise<readonly string[]>;
+  /** `finalise`, applied only if the run's owner is (still) dead. Two processes may try at once: one succeeds. */
+  finaliseLost(runId: string, transition: TerminalTransition): Promise<FinaliseOutcome>;
   /** The record, or null when unknown or expired. */
   getRecord(runId: string): Promise<RunRecord | null>;
   /** Events after the cursor, oldest first, at most `limit`. Empty when the run is unknown. */

@@ -5,11 +5,11 @@ import type { JsonValue } from '../../src/base/json.ts';
 import { planRun } from '../../src/compositor/plan.ts';
 import { createLayerRegistry } from '../../src/compositor/registry.ts';
 import { type CompositorRun, prepareRun } from '../../src/compositor/run.ts';
-import type { ExecutionContext } from '../../src/layers/execution-context.ts';
 import type { ToolDaemon } from '../../src/layers/plugin-tools/tool.ts';
 import { createLayerTypes } from '../../src/layers/registry.ts';
 import type { AgentLayer } from '../../src/layers/types.ts';
 import type { PluginLlmConfig } from '../../src/models/plugin-llm-config.ts';
+import type { ExecutionContext } from '../../src/protocol/execution-context.ts';
 import { messageSchemas } from '../../src/protocol/messages.ts';
 import type { RunLayerSpec, SessionSnapshot } from '../../src/protocol/runs.ts';
 

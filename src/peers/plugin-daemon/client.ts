@@ -3,13 +3,13 @@
 
 import type { PluginDaemonSettings } from '../../config/settings.ts';
 import { stringifyJson } from '../../wiretext/json.ts';
-import { DaemonProtocolError, httpRejection } from './errors.ts';
+import { createSlots } from '../slots.ts';
+import { DaemonProtocolError, DaemonTransportError, httpRejection } from './errors.ts';
 import { type Channel, type Exchange, openExchange } from './exchange.ts';
 import { createItemReader } from './items.ts';
 import { createLineReader } from './lines.ts';
 import { headerValue, pluginIdHeader, tenantSegment } from './names.ts';
 import { createReachability } from './reachability.ts';
-import { createSlots } from './slots.ts';
 
 /** One call. */
 export interface DaemonCall {
@@ -78,7 +78,7 @@ export function createPluginDaemonClient(
     readTimeoutMs: timerMs(settings.readTimeoutSeconds),
   };
   const poolTimeoutMs = timerMs(settings.poolTimeoutSeconds);
-  const slots = createSlots(settings.maxConnections);
+  const slots = createSlots(settings.maxConnections, () => new DaemonTransportError('pool_timeout'));
   const headers: Readonly<Record<string, string>> = {
     'X-Api-Key': settings.apiKey === '' ? '' : headerValue('plugin daemon API key', settings.apiKey),
     'Content-Type': 'application/json',

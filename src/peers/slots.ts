@@ -1,13 +1,12 @@
-// Which requests may use a connection. Bun's fetch has no limit per session, so we count ourselves: first come, first
+// Which requests to a peer may use a connection. Bun's fetch has no limit per session, so we count ourselves: first come, first
 // served between owners, and turn by turn, so that one run with many parallel calls cannot starve the others (spec 03 §10.11).
-
-import { DaemonTransportError } from './errors.ts';
+// Each peer has its own, so that one which hangs does not take the connections of the others.
 
 /** A bounded number of places, given out fairly. */
 export interface Slots {
   /**
    * Waits for a place and returns the function that gives it back (calling it twice does nothing). Rejects with
-   * `PoolTimeout` after `timeoutMs`, or with the signal's reason. `owner` is whatever identifies the run.
+   * what `timedOut` makes after `timeoutMs`, or with the signal's reason. `owner` is whatever identifies the run.
    */
   acquire(owner: unknown, timeoutMs: number, signal: AbortSignal): Promise<() => void>;
   /** Places in use. */
@@ -20,8 +19,8 @@ interface Waiter {
   grant(): void;
 }
 
-/** `size` places. */
-export function createSlots(size: number): Slots {
+/** `size` places. `timedOut` makes the error of who waited too long. */
+export function createSlots(size: number, timedOut: () => Error): Slots {
   // In the order in which owners are served next; each has at least one waiter.
   const queues = new Map<unknown, Waiter[]>();
   let used = 0;
@@ -87,7 +86,7 @@ export function createSlots(size: number): Slots {
           reject(error);
         };
         const onAbort = (): void => giveUp(signal.reason);
-        const timer = setTimeout(() => giveUp(new DaemonTransportError('pool_timeout')), timeoutMs);
+        const timer = setTimeout(() => giveUp(timedOut()), timeoutMs);
         signal.addEventListener('abort', onAbort, { once: true });
         waiting += 1;
         const queue = queues.get(owner);

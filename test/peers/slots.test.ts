@@ -1,12 +1,14 @@
 import { describe, expect, test } from 'bun:test';
-import { createSlots } from '../../../src/peers/plugin-daemon/slots.ts';
-import { quiet } from './kit.ts';
+import { DaemonTransportError } from '../../src/peers/plugin-daemon/errors.ts';
+import { createSlots } from '../../src/peers/slots.ts';
+import { quiet } from './plugin-daemon/kit.ts';
 
 const LONG = 60_000;
+const timedOut = () => new DaemonTransportError('pool_timeout');
 
 describe('connection slots', () => {
   test('are given out up to their number, then in order of arrival', async () => {
-    const slots = createSlots(1);
+    const slots = createSlots(1, timedOut);
     const first = await slots.acquire('a', LONG, quiet());
     const order: string[] = [];
     const waits = ['b', 'c', 'd'].map((owner) =>
@@ -23,7 +25,7 @@ describe('connection slots', () => {
   });
 
   test('go round between runs: many calls of one do not keep the others waiting', async () => {
-    const slots = createSlots(1);
+    const slots = createSlots(1, timedOut);
     const first = await slots.acquire('busy', LONG, quiet());
     const order: string[] = [];
     const wait = (owner: string) =>
@@ -38,7 +40,7 @@ describe('connection slots', () => {
   });
 
   test('are not waited for longer than the pool time-out', async () => {
-    const slots = createSlots(1);
+    const slots = createSlots(1, timedOut);
     const release = await slots.acquire('a', LONG, quiet());
     await expect(slots.acquire('b', 10, quiet())).rejects.toThrow('PoolTimeout');
     expect(slots.waiting).toBe(0);
@@ -47,7 +49,7 @@ describe('connection slots', () => {
   });
 
   test('are given back once, however often that is said', async () => {
-    const slots = createSlots(1);
+    const slots = createSlots(1, timedOut);
     const release = await slots.acquire('a', LONG, quiet());
     release();
     release();
@@ -57,7 +59,7 @@ describe('connection slots', () => {
   });
 
   test('are not taken by a waiter that was aborted', async () => {
-    const slots = createSlots(1);
+    const slots = createSlots(1, timedOut);
     const release = await slots.acquire('a', LONG, quiet());
     const controller = new AbortController();
     const aborted = slots.acquire('b', LONG, controller.signal);

@@ -1,0 +1,10 @@
+// What the variables say before load.ts has applied the rules between them: some defaults depend on other variables.
+
+import type { Settings } from './settings.ts';
+
+export interface RawSettings extends Omit<Settings, 'storeUrl' | 'textDeltaCoalescing'> {
+  readonly storeUrl: string | null;
+  readonly redisUrl: string;
+  /** `enabled` null: as the wire vintage wants it. */
+  readonly textDeltaCoalescing: Omit<Settings['textDeltaCoalescing'], 'enabled'> & { readonly enabled: boolean | null };
+}
