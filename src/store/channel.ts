@@ -80,7 +80,8 @@ export class Channel {
     const last = events.at(-1);
     if (last === undefined && !ended) return;
     const before = this.head;
-    const doubtful = this.#doubtful;
+    // Where a tail met a gap, each reader has its own: the store tells it what it misses, if anything.
+    const doubtful = this.#doubtful || events.some(({ trimmedBefore }) => trimmedBefore === true);
     this.#doubtful = false;
     this.ended ||= ended;
     this.version += 1;

@@ -3,7 +3,7 @@
 // What a run's live end remembers is channel.ts; runs of other processes need a Tail (Redis brings one, SQLite has no others).
 
 import { CURSOR_START, compareEventIds, type EventId } from '../base/cursor.ts';
-import type { EventSubscription, RunReader, RunStore, StoredEvent } from '../runs/ports.ts';
+import type { EventSubscription, FinaliseOutcome, RunReader, RunStore, StoredEvent } from '../runs/ports.ts';
 import { Channel, type Waiter } from './channel.ts';
 
 /** Events that a subscription reads from the store at once (spec 01 §3). */
@@ -78,6 +78,14 @@ export function createLive(store: RunStore, options: LiveOptions = {}): LiveStor
     channel.publish(events, ended);
   }
 
+  function endThrough(runId: string, write: () => Promise<FinaliseOutcome>): Promise<FinaliseOutcome> {
+    return writeThrough(runId, write, (channel, outcome) => {
+      if (outcome.applied) publishOwn(channel, [outcome.event], true);
+      // A run that is still running ends later: refused was only this way of ending it.
+      else if (outcome.status !== 'running' && !channel.ended) channel.endUnseen();
+    });
+  }
+
   function follow(channel: Channel, cursor: EventId): void {
     if (channel.local || channel.stopTail !== null || options.tail === undefined) return;
     channel.stopTail = options.tail.follow(channel.runId, cursor, (events, ended) => channel.publish(events, ended));
@@ -87,15 +95,16 @@ export function createLive(store: RunStore, options: LiveOptions = {}): LiveStor
 
   return {
     description: store.description,
-    async create(record) {
-      await store.create(record);
-      if (record.status !== 'running') return;
+    async create(record, deduplication) {
+      const outcome = await store.create(record, deduplication);
+      if (!outcome.created || record.status !== 'running') return outcome;
       let channel = channels.get(record.run_id);
       if (channel === undefined) {
         channel = new Channel(record.run_id, CURSOR_START);
         channels.set(record.run_id, channel);
       }
       channel.local = true;
+      return outcome;
     },
     append: (runId, payloads) =>
       writeThrough(
@@ -108,15 +117,24 @@ export function createLive(store: RunStore, options: LiveOptions = {}): LiveStor
           } else if (!channel.ended) channel.endUnseen();
         },
       ),
-    finalise: (runId, transition) =>
-      writeThrough(
-        runId,
-        () => store.finalise(runId, transition),
-        (channel, outcome) => {
-          if (outcome.applied) publishOwn(channel, [outcome.event], true);
-          else if (!channel.ended) channel.endUnseen();
+    finalise: (runId, transition) => endThrough(runId, () => store.finalise(runId, transition)),
+    requestCancel: (runId, intent) => store.requestCancel(runId, intent),
+    watchOwn: (watcher) =>
+      store.watchOwn({
+        cancelRequested: (runId, intent) => watcher.cancelRequested(runId, intent),
+        endedElsewhere(runId) {
+          // Nobody may write here any more, and so nobody would tell those who watch.
+          const channel = channels.get(runId);
+          if (channel !== undefined && !channel.ended) {
+            channel.endUnseen();
+            release(channel);
+          }
+          watcher.endedElsewhere(runId);
         },
-      ),
+      }),
+    recoveryIntervalMs: store.recoveryIntervalMs,
+    listLost: () => store.listLost(),
+    finaliseLost: (runId, transition) => endThrough(runId, () => store.finaliseLost(runId, transition)),
     getRecord: (runId) => store.getRecord(runId),
     readEvents: (runId, after, limit) => store.readEvents(runId, after, limit),
     ping: () => store.ping(),

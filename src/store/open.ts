@@ -4,8 +4,7 @@
 import type { Clock } from '../base/clock.ts';
 import type { Settings } from '../config/settings.ts';
 import type { Logger } from '../observe/logger.ts';
-import type { RunRecord } from '../protocol/runs.ts';
-import { StoreOpenError, toOpenError } from './errors.ts';
+import { StoreOpenError } from './errors.ts';
 import { createLive, type LiveStore } from './live.ts';
 import { createRedisStore } from './redis.ts';
 import { openConnection, probeRedis } from './redis-probe.ts';
@@ -13,16 +12,16 @@ import { openSqliteStore } from './sqlite.ts';
 import { probeDatabase } from './sqlite-file.ts';
 
 /** What the room reads of the settings. */
-export type StoreSettings = Pick<Settings, 'storeUrl' | 'redisPrefix' | 'runRetentionSeconds' | 'storeOutageSeconds'>;
-
-/** The store of this process: written through RunStore, watched through RunReader. */
-export interface OpenedStore extends LiveStore {
-  /**
-   * Runs that a dead process left `running`. To be finalised (`worker_lost`) before the server accepts requests. Empty for a
-   * shared store, where a running run may be another process's.
-   */
-  listRunning(): Promise<readonly RunRecord[]>;
-}
+export type StoreSettings = Pick<
+  Settings,
+  | 'storeUrl'
+  | 'redisPrefix'
+  | 'runRetentionSeconds'
+  | 'storeOutageSeconds'
+  | 'sqliteSynchronous'
+  | 'runLeaseSeconds'
+  | 'eventStream'
+>;
 
 type StoreUrl = { readonly kind: 'sqlite'; readonly path: string } | { readonly kind: 'redis' };
 
@@ -33,18 +32,17 @@ type StoreUrl = { readonly kind: 'sqlite'; readonly path: string } | { readonly 
 export async function openStore(
   settings: StoreSettings,
   deps: { readonly clock: Clock; readonly logger: Logger },
-): Promise<OpenedStore> {
+): Promise<LiveStore> {
   const url = parseStoreUrl(settings.storeUrl);
   if (url.kind === 'redis') return openRedisStore(settings, deps.logger);
-  const sqlite = openSqliteStore({ path: url.path, retentionSeconds: settings.runRetentionSeconds, ...deps });
-  return {
-    ...createLive(sqlite),
-    // Called at the start, where an error is for the operator: it names the variable and the cause.
-    listRunning: () =>
-      sqlite.listRunning().catch((error: Error) => {
-        throw toOpenError(url.path, error.cause ?? error);
-      }),
-  };
+  const sqlite = openSqliteStore({
+    path: url.path,
+    retentionSeconds: settings.runRetentionSeconds,
+    eventStream: settings.eventStream,
+    synchronous: settings.sqliteSynchronous,
+    ...deps,
+  });
+  return createLive(sqlite);
 }
 
 /**
@@ -57,7 +55,7 @@ export async function probeStore(settings: StoreSettings): Promise<string> {
   return `sqlite:${url.path} (${probeDatabase(url.path)})`;
 }
 
-async function openRedisStore(settings: StoreSettings, logger: Logger): Promise<OpenedStore> {
+async function openRedisStore(settings: StoreSettings, logger: Logger): Promise<LiveStore> {
   const { connection, report } = await openConnection(settings, 'dify-agent');
   if (report.warning !== null) logger.warn(report.warning);
   const redis = createRedisStore({
@@ -66,10 +64,12 @@ async function openRedisStore(settings: StoreSettings, logger: Logger): Promise<
     prefix: settings.redisPrefix,
     retentionSeconds: settings.runRetentionSeconds,
     outageSeconds: settings.storeOutageSeconds,
+    leaseSeconds: settings.runLeaseSeconds,
+    eventStream: settings.eventStream,
     logger,
     first: connection,
   });
-  return { ...createLive(redis, { tail: redis.tail }), listRunning: () => Promise.resolve([]) };
+  return createLive(redis, { tail: redis.tail });
 }
 
 function parseStoreUrl(text: string): StoreUrl {

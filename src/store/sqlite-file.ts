@@ -12,6 +12,9 @@ export const FILE_MODE = 0o600;
 /** What a write-ahead log is cut back to after a burst, bytes. */
 const WAL_SIZE_LIMIT = 16 * 1024 * 1024;
 
+/** When a commit waits for the disk: `full` makes it survive a power cut. */
+export type Synchronous = 'normal' | 'full';
+
 /** The path of a database that lives and dies with the process. */
 export const MEMORY_PATH = ':memory:';
 
@@ -22,7 +25,7 @@ export const MEMORY_PATH = ':memory:';
  * other processes and other connections of this one, under whatever name they open it; the kernel releases it when the process dies.
  * @throws StoreOpenError with one line for the operator.
  */
-export function openDatabase(path: string): Database {
+export function openDatabase(path: string, synchronous: Synchronous = 'normal'): Database {
   const memory = path === MEMORY_PATH;
   const file = memory ? MEMORY_PATH : resolve(path);
   let db: Database | undefined;
@@ -35,7 +38,7 @@ export function openDatabase(path: string): Database {
     // Only an empty database takes it; INCREMENTAL lets the sweep give space back in small steps.
     if (version === 0) db.run('PRAGMA auto_vacuum = INCREMENTAL');
     db.run(`PRAGMA journal_mode = ${memory ? 'MEMORY' : 'WAL'}`);
-    db.run('PRAGMA synchronous = NORMAL');
+    db.run(`PRAGMA synchronous = ${synchronous}`);
     db.run(`PRAGMA journal_size_limit = ${WAL_SIZE_LIMIT}`);
     // Takes the lock even where the pragmas above had nothing to write.
     db.run('BEGIN IMMEDIATE');

@@ -9,6 +9,11 @@ type ExpiresAt = number | null;
 interface RunRow {
   readonly key: number;
   readonly status: RunStatus;
+  /** A JSON object: the accepted cancel. */
+  readonly cancel: string | null;
+  /** The last id that was dropped; 0-0: none. */
+  readonly trimmed_ms: number;
+  readonly trimmed_seq: number;
 }
 
 interface RecordRow {
@@ -20,11 +25,26 @@ interface RecordRow {
   readonly error: string | null;
 }
 
-interface EventRow {
+interface IdRow {
   readonly ms: number;
   readonly seq: number;
+}
+
+interface EventRow extends IdRow {
   readonly payload: string;
 }
+
+/** What a new run is written as. */
+type RunColumns = [
+  runId: string,
+  status: RunStatus,
+  createdAt: string,
+  updatedAt: string,
+  error: string | null,
+  ExpiresAt,
+  requestKey: string | null,
+  requestFingerprint: string | null,
+];
 
 const VISIBLE = '(expires_at IS NULL OR expires_at > ?)';
 const RECORD = 'run_id, status, created_at, updated_at, error';
@@ -36,29 +56,56 @@ export function prepareStatements(db: Database) {
     commit: db.prepare<null, []>('COMMIT'),
     rollback: db.prepare<null, []>('ROLLBACK'),
 
-    createRun: db.prepare<
-      null,
-      [runId: string, status: RunStatus, createdAt: string, updatedAt: string, error: string | null, ExpiresAt]
-    >('INSERT INTO runs (run_id, status, created_at, updated_at, error, expires_at) VALUES (?, ?, ?, ?, ?, ?)'),
+    createRun: db.prepare<null, RunColumns>(
+      `INSERT INTO runs (${RECORD}, expires_at, request_key, request_fingerprint) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+    ),
     endRun: db.prepare<null, [RunStatus, updatedAt: string, error: string | null, ExpiresAt, key: number]>(
-      'UPDATE runs SET status = ?, updated_at = ?, error = ?, expires_at = ? WHERE key = ?',
+      'UPDATE runs SET status = ?, updated_at = ?, error = ?, expires_at = ?, cancel = NULL WHERE key = ?',
+    ),
+    cancelRun: db.prepare<null, [cancel: string, key: number]>('UPDATE runs SET cancel = ? WHERE key = ?'),
+    trimRun: db.prepare<null, [ms: number, seq: number, key: number]>(
+      'UPDATE runs SET trimmed_ms = ?, trimmed_seq = ? WHERE key = ?',
     ),
     addEvent: db.prepare<null, [run: number, ms: number, seq: number, payload: string]>(
       'INSERT INTO events (run, ms, seq, payload) VALUES (?, ?, ?, ?)',
     ),
 
     run: db.prepare<RunRow, [runId: string, nowMs: number]>(
-      `SELECT key, status FROM runs WHERE run_id = ? AND ${VISIBLE}`,
+      `SELECT key, status, cancel, trimmed_ms, trimmed_seq FROM runs WHERE run_id = ? AND ${VISIBLE}`,
     ),
-    lastEvent: db.prepare<{ readonly ms: number; readonly seq: number }, [run: number]>(
+    firstEvent: db.prepare<IdRow, [run: number]>('SELECT ms, seq FROM events WHERE run = ? ORDER BY ms, seq LIMIT 1'),
+    lastEvent: db.prepare<IdRow, [run: number]>(
       'SELECT ms, seq FROM events WHERE run = ? ORDER BY ms DESC, seq DESC LIMIT 1',
+    ),
+    countEvents: db.prepare<{ readonly events: number }, [run: number]>(
+      'SELECT count(*) AS events FROM events WHERE run = ?',
+    ),
+    countBytes: db.prepare<{ readonly bytes: number }, [run: number]>(
+      'SELECT coalesce(sum(length(CAST(payload AS BLOB))), 0) AS bytes FROM events WHERE run = ?',
     ),
     record: db.prepare<RecordRow, [runId: string, nowMs: number]>(
       `SELECT ${RECORD} FROM runs WHERE run_id = ? AND ${VISIBLE}`,
     ),
-    runningRecords: db.prepare<RecordRow, []>(`SELECT ${RECORD} FROM runs WHERE expires_at IS NULL ORDER BY key`),
+    /** The run that was created by the same request with the same key. */
+    sameRequest: db.prepare<RecordRow, [requestKey: string, requestFingerprint: string, nowMs: number]>(
+      `SELECT ${RECORD} FROM runs WHERE request_key = ? AND request_fingerprint = ? AND ${VISIBLE} LIMIT 1`,
+    ),
+    sameKey: db.prepare<unknown, [requestKey: string, nowMs: number]>(
+      `SELECT 1 FROM runs WHERE request_key = ? AND ${VISIBLE} LIMIT 1`,
+    ),
+    running: db.prepare<{ readonly run_id: string }, []>(
+      'SELECT run_id FROM runs WHERE expires_at IS NULL ORDER BY key',
+    ),
     page: db.prepare<EventRow, [run: number, ms: number, seq: number, limit: number]>(
       'SELECT ms, seq, payload FROM events WHERE run = ? AND (ms, seq) > (?, ?) ORDER BY ms, seq LIMIT ?',
+    ),
+
+    sizesAfter: db.prepare<IdRow & { readonly bytes: number }, [run: number, ms: number, seq: number, limit: number]>(
+      `SELECT ms, seq, length(CAST(payload AS BLOB)) AS bytes FROM events WHERE run = ? AND (ms, seq) > (?, ?)
+       ORDER BY ms, seq LIMIT ?`,
+    ),
+    deleteBetween: db.prepare<null, [run: number, afterMs: number, afterSeq: number, lastMs: number, lastSeq: number]>(
+      'DELETE FROM events WHERE run = ? AND (ms, seq) > (?, ?) AND (ms, seq) <= (?, ?)',
     ),
 
     expiredRun: db.prepare<{ readonly key: number }, [nowMs: number]>(

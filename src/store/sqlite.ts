@@ -1,19 +1,29 @@
 // The embedded RunStore: one SQLite file, owned by this process alone (sqlite-file.ts), written in group commits
-// (write-queue.ts). Every write passes here, so what is known of a running run (its key, its last id) is kept in memory.
-// Durability: a commit survives the death of the process (kill -9); a power cut may take the last commits (synchronous = NORMAL).
+// (write-queue.ts). What the writes do is sqlite-runs.ts; here they meet the transaction, the readers and the clock.
+// Durability: a commit survives the death of the process (kill -9); a power cut may take the last commits unless
+// `synchronous` is full.
 
 import type { Database } from 'bun:sqlite';
 import type { Clock } from '../base/clock.ts';
 import type { EventId } from '../base/cursor.ts';
+import type { EventStreamSettings } from '../config/settings.ts';
 import type { Logger } from '../observe/logger.ts';
-import type { RunRecord, RunStatus } from '../protocol/runs.ts';
 import { StoreUnavailableError } from '../runs/errors.ts';
-import type { AppendOutcome, FinaliseOutcome, RunStore, StoredEvent, TerminalTransition } from '../runs/ports.ts';
-import { RunExistsError, systemCode, toOpenError, toStoreError } from './errors.ts';
-import { storablePayload } from './payload.ts';
+import type {
+  CancelIntent,
+  CancelOutcome,
+  FinaliseOutcome,
+  OwnRunsWatcher,
+  RunStore,
+  StoredEvent,
+  TerminalTransition,
+} from '../runs/ports.ts';
+import { toOpenError, toStoreError } from './errors.ts';
 import { sweepStep } from './retention.ts';
-import { hasMoved, MEMORY_PATH, openDatabase } from './sqlite-file.ts';
+import { hasMoved, MEMORY_PATH, openDatabase, type Synchronous } from './sqlite-file.ts';
+import { createRunWrites, toRecord } from './sqlite-runs.ts';
 import { prepareStatements, type Statements } from './sqlite-statements.ts';
+import { createTrimmer } from './sqlite-trim.ts';
 import { createWriteQueue } from './write-queue.ts';
 
 /** Characters of payload after which a page of events ends early (8 Mi); a page has at least one event. */
@@ -26,26 +36,24 @@ export interface SqliteStoreOptions {
   readonly path: string;
   /** How long a run is kept after its end, ≥ 1 (spec 01 §6.1). A running run does not expire. */
   readonly retentionSeconds: number;
+  /** What is kept of one run's events; all when absent. */
+  readonly eventStream?: EventStreamSettings;
+  /** When a commit waits for the disk; `normal` when absent. */
+  readonly synchronous?: Synchronous;
   readonly clock: Clock;
   readonly logger: Logger;
   /** The largest size of the file in pages of 4 KiB; unlimited when absent. A full file answers like a full disk. */
   readonly maxPages?: number;
 }
 
-/** A RunStore whose file has no other owner, so that whoever opens it must end what its last owner left running. */
+/**
+ * A RunStore whose file has no other owner: whoever opens it must end what its last owner left running. Those runs are what
+ * `listLost` tells, and nothing is added to them later.
+ */
 export interface SqliteStore extends RunStore {
-  /** The runs with status `running`, oldest first. Right after opening: those whose process died (`worker_lost`). */
-  listRunning(): Promise<readonly RunRecord[]>;
+  readonly recoveryIntervalMs: null;
   /** Deletes every expired run, in steps that let other writes through. Also done by a timer and at opening. */
   sweep(): Promise<void>;
-}
-
-/** What is kept in memory of a running run. */
-interface ActiveRun {
-  readonly key: number;
-  /** Its last id; 0-0 before the first event. */
-  ms: number;
-  seq: number;
 }
 
 /**
@@ -55,10 +63,10 @@ interface ActiveRun {
 export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
   const { path, clock, logger } = options;
   const retentionMs = options.retentionSeconds * 1000;
-  const { db, sql } = openPrepared(path, options.maxPages);
-  const active = new Map<string, ActiveRun>();
-  /** Takes back what the open transaction changed in `active`, newest last. */
-  let undo: (() => void)[] = [];
+  const { db, sql, lost } = openPrepared(options);
+  const trimmer = createTrimmer(sql, options.eventStream ?? { maxEvents: null, maxBytes: null });
+  const runs = createRunWrites({ sql, clock, retentionMs, trimmer });
+  let watcher: OwnRunsWatcher | null = null;
   let sweeping = false;
   let closed = false;
   /** The last transaction failed: whether the next one would is not known. */
@@ -69,13 +77,12 @@ export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
       begin: () => void sql.begin.run(),
       commit() {
         sql.commit.run();
-        undo = [];
+        runs.committed();
         failing = false;
       },
       rollback() {
         failing = true;
-        for (const step of undo.reverse()) step();
-        undo = [];
+        runs.rolledBack();
         // After a full disk or an I/O error SQLite has often rolled back already.
         if (db.inTransaction) sql.rollback.run();
       },
@@ -99,95 +106,60 @@ export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
     }
   }
 
-  /** The run if it is running, otherwise why not: its final status, or null when unknown. */
-  function findActive(runId: string): ActiveRun | RunStatus | null {
-    const known = active.get(runId);
-    if (known !== undefined) return known;
-    const row = sql.run.get(runId, nowMs());
-    if (row === null) return null;
-    if (row.status !== 'running') return row.status;
-    const last = sql.lastEvent.get(row.key);
-    const run: ActiveRun = { key: row.key, ms: last?.ms ?? 0, seq: last?.seq ?? 0 };
-    active.set(runId, run);
-    return run;
-  }
-
-  /** Spec 01 §6.2. The clock may stand still or go back: ids do not. */
-  function addEvent(run: ActiveRun, text: string): StoredEvent {
-    const now = nowMs();
-    if (now > run.ms) {
-      run.ms = now;
-      run.seq = 0;
-    } else {
-      run.seq += 1;
-    }
-    const payload = storablePayload(text);
-    sql.addEvent.run(run.key, run.ms, run.seq, payload);
-    return { id: `${run.ms}-${run.seq}`, payload };
-  }
-
-  function saveForUndo(run: ActiveRun): void {
-    const { ms, seq } = run;
-    undo.push(() => {
-      run.ms = ms;
-      run.seq = seq;
-    });
-  }
-
   /** New runs are not taken into a file that the next process will not find. Those that run go on. */
   function checkPlace(): void {
     if (path !== MEMORY_PATH && hasMoved(db)) throw new Error(`${path} was removed or replaced`);
   }
 
-  function createNow(record: RunRecord): void {
-    checkPlace();
-    const expiresAt = record.status === 'running' ? null : nowMs() + retentionMs;
-    const { run_id, status, created_at, updated_at, error } = record;
-    try {
-      const done = sql.createRun.run(run_id, status, created_at, updated_at, errorColumn(error), expiresAt);
-      if (status !== 'running') return;
-      active.set(run_id, { key: Number(done.lastInsertRowid), ms: 0, seq: 0 });
-      undo.push(() => active.delete(run_id));
-    } catch (cause) {
-      throw systemCode(cause) === 'SQLITE_CONSTRAINT_UNIQUE' ? new RunExistsError(run_id) : cause;
-    }
-  }
-
   /** Writes what a new run writes, and leaves nothing behind. */
   function tryRun(): void {
-    const key = Number(sql.createRun.run('', 'failed', '', '', null, 0).lastInsertRowid);
+    const key = Number(sql.createRun.run('', 'failed', '', '', null, 0, null, null).lastInsertRowid);
     sql.addEvent.run(key, 0, 0, '');
     sql.deleteEvents.run(key, 1);
     sql.deleteRun.run(key);
   }
 
-  function appendNow(runId: string, payloads: readonly string[]): AppendOutcome {
-    const run = findActive(runId);
-    if (run === null || typeof run === 'string') return { appended: false, status: run };
-    saveForUndo(run);
-    return { appended: true, events: payloads.map((payload) => addEvent(run, payload)) };
+  async function finalise(runId: string, transition: TerminalTransition): Promise<FinaliseOutcome> {
+    const outcome = await write(() => runs.finalise(runId, transition), transition.payload.length);
+    if (outcome.applied) lost.delete(runId);
+    return outcome;
   }
 
-  function finaliseNow(runId: string, { status, updatedAt, error, payload }: TerminalTransition): FinaliseOutcome {
-    const run = findActive(runId);
-    if (run === null || typeof run === 'string') return { applied: false, status: run };
-    saveForUndo(run);
-    const event = addEvent(run, payload);
-    sql.endRun.run(status, updatedAt, errorColumn(error), nowMs() + retentionMs, run.key);
-    active.delete(runId);
-    undo.push(() => active.set(runId, run));
-    return { applied: true, event };
+  async function finaliseLost(runId: string, transition: TerminalTransition): Promise<FinaliseOutcome> {
+    if (lost.has(runId)) return finalise(runId, transition);
+    const record = await read(() => sql.record.get(runId, nowMs()));
+    return { applied: false, status: record?.status ?? null, cancel: null };
+  }
+
+  async function requestCancel(runId: string, intent: CancelIntent): Promise<CancelOutcome> {
+    const own = !lost.has(runId);
+    const { outcome, first } = await write(() => runs.requestCancel(runId, intent));
+    if (first && own) watcher?.cancelRequested(runId, intent);
+    return outcome;
+  }
+
+  /** Where a run's events are, and the last of them that was dropped. */
+  function locate(runId: string): { readonly key: number; readonly dropped: IdNumbers } | null {
+    const active = runs.active(runId);
+    if (active !== undefined) return { key: active.key, dropped: [active.trimmedMs, active.trimmedSeq] };
+    const row = sql.run.get(runId, nowMs());
+    return row === null ? null : { key: row.key, dropped: [row.trimmed_ms, row.trimmed_seq] };
   }
 
   function readPage(runId: string, after: EventId, limit: number): readonly StoredEvent[] {
-    const key = active.get(runId)?.key ?? sql.run.get(runId, nowMs())?.key;
+    const run = limit < 1 ? null : locate(runId);
     const events: StoredEvent[] = [];
-    if (key === undefined || limit < 1) return events;
-    const [ms, seq] = cursorNumbers(after);
+    if (run === null) return events;
+    const cursor = cursorNumbers(after);
     let chars = 0;
-    for (const row of sql.page.iterate(key, ms, seq, limit)) {
-      events.push({ id: `${row.ms}-${row.seq}`, payload: row.payload });
-      chars += row.payload.length;
+    /** Whether events were dropped after what the reader has. */
+    let misses = isBefore(cursor, run.dropped);
+    for (const { ms, seq, payload } of sql.page.iterate(run.key, cursor[0], cursor[1], limit)) {
+      const afterGap = misses && isBefore(run.dropped, [ms, seq]);
+      if (afterGap) misses = false;
+      const id = `${ms}-${seq}`;
+      events.push(afterGap ? { id, payload, trimmedBefore: true } : { id, payload });
+      chars += payload.length;
       if (chars >= PAGE_MAX_CHARS) break;
     }
     return events;
@@ -218,16 +190,26 @@ export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
 
   return {
     description: `sqlite:${path}`,
-    create: (record) => write(() => createNow(record)),
-    append: (runId, payloads) => write(() => appendNow(runId, payloads), totalChars(payloads)),
-    finalise: (runId, transition) => write(() => finaliseNow(runId, transition), transition.payload.length),
+    create: (record, deduplication = null) =>
+      write(() => {
+        checkPlace();
+        return runs.create(record, deduplication);
+      }),
+    append: (runId, payloads) => write(() => runs.append(runId, payloads), totalChars(payloads)),
+    finalise,
+    requestCancel,
+    watchOwn(own) {
+      watcher = own;
+    },
+    recoveryIntervalMs: null,
+    listLost: () => read(() => [...lost]),
+    finaliseLost,
     getRecord: (runId) =>
       read(() => {
         const row = sql.record.get(runId, nowMs());
         return row === null ? null : toRecord(row);
       }),
     readEvents: (runId, after, limit) => read(() => readPage(runId, after, limit)),
-    listRunning: () => read(() => sql.runningRecords.all().map(toRecord)),
     async ping() {
       await read(checkPlace);
       await read(() => void sql.ping.get());
@@ -245,12 +227,18 @@ export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
   };
 }
 
-/** A file of ours may still lack what it should have: then it is closed again, and nobody's. */
-function openPrepared(path: string, maxPages: number | undefined): { readonly db: Database; readonly sql: Statements } {
-  const db = openDatabase(path);
+/** A file of ours may still lack what it should have, or be damaged: then it is closed again, and nobody's. */
+function openPrepared({ path, synchronous, maxPages }: SqliteStoreOptions): {
+  readonly db: Database;
+  readonly sql: Statements;
+  /** What the last owner left running, oldest first. */
+  readonly lost: Set<string>;
+} {
+  const db = openDatabase(path, synchronous);
   try {
     if (maxPages !== undefined) db.run(`PRAGMA max_page_count = ${maxPages}`);
-    return { db, sql: prepareStatements(db) };
+    const sql = prepareStatements(db);
+    return { db, sql, lost: new Set(sql.running.all().map(({ run_id }) => run_id)) };
   } catch (error) {
     db.close(true);
     throw toOpenError(path, error);
@@ -261,29 +249,24 @@ function closedError(): StoreUnavailableError {
   return new StoreUnavailableError(new Error('the store is closed'));
 }
 
-function errorColumn(error: string | null): string | null {
-  return error === null ? null : JSON.stringify(error);
-}
-
-/** The column `error` holds what errorColumn wrote. */
-function toRecord<R extends { readonly error: string | null }>(row: R): R {
-  if (row.error === null) return row;
-  const error: unknown = JSON.parse(row.error);
-  return { ...row, error: typeof error === 'string' ? error : null };
-}
-
 function totalChars(payloads: readonly string[]): number {
   let chars = 0;
   for (const payload of payloads) chars += payload.length;
   return chars;
 }
 
+type IdNumbers = readonly [ms: number, seq: number];
+
 /** A cursor as two numbers. Stored ids stay below 2^53, so nothing follows what is beyond: it can be cut to that. */
-function cursorNumbers(cursor: EventId): readonly [ms: number, seq: number] {
+function cursorNumbers(cursor: EventId): IdNumbers {
   const dash = cursor.indexOf('-');
   return [safeNumber(cursor.slice(0, dash)), safeNumber(cursor.slice(dash + 1))];
 }
 
 function safeNumber(decimal: string): number {
   return Math.min(Number(decimal), Number.MAX_SAFE_INTEGER);
+}
+
+function isBefore([ms, seq]: IdNumbers, [otherMs, otherSeq]: IdNumbers): boolean {
+  return ms < otherMs || (ms === otherMs && seq < otherSeq);
 }

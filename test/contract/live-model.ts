@@ -6,10 +6,10 @@
 
 import { expect } from 'bun:test';
 import { CURSOR_START, compareEventIds, type EventId } from '../../src/base/cursor.ts';
-import { StoreUnavailableError } from '../../src/runs/errors.ts';
 import type { RunStore, StoredEvent } from '../../src/runs/ports.ts';
 import { createLive, type LiveStore } from '../../src/store/live.ts';
-import { payloadOf, runningRecord, terminal } from './run-store.ts';
+import { intentOf, payloadOf, runningRecord, terminal } from './kit.ts';
+import { mustBeUnavailable, type Random, randomNumbers, turns, unreliable } from './random.ts';
 
 /** A store for one history. */
 export interface ModelStore {
@@ -98,11 +98,18 @@ async function append(live: LiveStore, run: Run, count: number): Promise<void> {
   }
 }
 
-async function end(live: Pick<RunStore, 'finalise'>, run: Run, random: Random): Promise<void> {
+type Ender = Pick<RunStore, 'finalise' | 'requestCancel'>;
+
+async function end(live: Ender, run: Run, random: Random): Promise<void> {
   const status = (['succeeded', 'failed', 'cancelled'] as const)[random(3)] ?? 'failed';
   try {
-    const outcome = await live.finalise(run.runId, terminal(run.runId, status));
-    run.over = true;
+    if (status === 'cancelled') await live.requestCancel(run.runId, intentOf());
+    let outcome = await live.finalise(run.runId, terminal(run.runId, status));
+    // Somebody wanted it cancelled.
+    if (!outcome.applied && outcome.cancel !== null) {
+      outcome = await live.finalise(run.runId, terminal(run.runId, 'cancelled'));
+    }
+    run.over = outcome.applied || outcome.status !== 'running';
     if (!outcome.applied) return;
     run.ends += 1;
     run.acknowledged.push(outcome.event);
@@ -111,7 +118,7 @@ async function end(live: Pick<RunStore, 'finalise'>, run: Run, random: Random): 
   }
 }
 
-async function endSurely(live: LiveStore, run: Run, random: Random): Promise<void> {
+async function endSurely(live: Ender, run: Run, random: Random): Promise<void> {
   await end(live, run, random);
   expect(run.over).toBe(true);
 }
@@ -199,45 +206,4 @@ function cursorFor(run: Run, random: Random): EventId {
     default:
       return CURSOR_START;
   }
-}
-
-/** Answers late, in any order, and fails sometimes: before or after the effect. */
-function unreliable(store: RunStore, random: Random, faults: { readonly on: boolean }): RunStore {
-  async function attempt<T>(work: () => Promise<T>): Promise<T> {
-    const fate = faults.on ? random(15) : 15;
-    if (fate === 0) throw new StoreUnavailableError();
-    const result = await work();
-    await turns(random(3));
-    if (fate === 1) throw new StoreUnavailableError();
-    return result;
-  }
-  return {
-    ...store,
-    append: (runId, payloads) => attempt(() => store.append(runId, payloads)),
-    finalise: (runId, transition) => attempt(() => store.finalise(runId, transition)),
-    create: (record) => attempt(() => store.create(record)),
-    getRecord: (runId) => attempt(() => store.getRecord(runId)),
-    readEvents: (runId, after, limit) => attempt(() => store.readEvents(runId, after, limit)),
-  };
-}
-
-function mustBeUnavailable(error: unknown): void {
-  if (!(error instanceof StoreUnavailableError)) throw error;
-}
-
-type Random = (below: number) => number;
-
-/** mulberry32: the same numbers on every machine. */
-function randomNumbers(seed: number): Random {
-  let state = seed >>> 0;
-  return (below) => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return below <= 0 ? 0 : ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
-
-async function turns(count: number): Promise<void> {
-  for (let i = 0; i < count; i += 1) await new Promise((resolve) => setImmediate(resolve));
 }

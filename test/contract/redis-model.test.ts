@@ -3,14 +3,14 @@
 
 import { afterAll, beforeAll, expect, test } from 'bun:test';
 import { CURSOR_START, compareEventIds } from '../../src/base/cursor.ts';
-import type { TerminalStatus } from '../../src/protocol/runs.ts';
-import type { StoredEvent } from '../../src/runs/ports.ts';
+import type { CancelOutcome, StoredEvent } from '../../src/runs/ports.ts';
 import { createLive, type LiveStore } from '../../src/store/live.ts';
 import { type CuttingProxy, startCuttingProxy } from '../fakes/cutting-proxy.ts';
 import { freshPrefix, openRedis } from '../store/redis-kit.ts';
 import { type RedisProcess, startRedis } from '../support/redis-process.ts';
 import { until, within } from '../support/until.ts';
-import { payloadOf, runningRecord, terminal } from './run-store.ts';
+import { intentOf, payloadOf, runningRecord, terminal } from './kit.ts';
+import { type Random, randomNumbers } from './random.ts';
 
 const HISTORIES = 1_000;
 const AT_ONCE = 50;
@@ -36,17 +36,6 @@ afterAll(async () => {
   await server.dispose();
 });
 
-/** Small, fast, and the same on every machine (mulberry32). */
-function randomOf(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) % below;
-  };
-}
-
 /** One write of one process, and what it was told. */
 interface Step {
   readonly writer: number;
@@ -71,8 +60,31 @@ async function watch(store: LiveStore, runId: string): Promise<readonly StoredEv
   }
 }
 
+/** Asks for a cancel, again if the answer is lost: the first reason stays. */
+function wish(store: LiveStore, runId: string, reason: string): Promise<CancelOutcome> {
+  return until('the cancel', () => store.requestCancel(runId, intentOf(reason)));
+}
+
+/** Ends a run as it may end: as cancelled if that was asked for. */
+async function end(
+  store: LiveStore,
+  runId: string,
+  name: string,
+  random: Random,
+): Promise<Pick<Step, 'events' | 'refused'>> {
+  const transition = terminal(runId, random(2) === 0 ? 'succeeded' : 'failed', name);
+  const unasked =
+    random(4) === 0 ? await store.finalise(runId, terminal(runId, 'cancelled', `${name}, unasked`)) : null;
+  if (unasked?.applied === false && unasked.status === 'running') expect(unasked.cancel).toBeNull();
+  if (unasked?.applied === true) return { events: [unasked.event], refused: undefined };
+  let outcome = await store.finalise(runId, transition);
+  if (outcome.applied) expect(outcome.event.payload).toBe(transition.payload);
+  else if (outcome.cancel !== null) outcome = await store.finalise(runId, terminal(runId, 'cancelled', name));
+  return outcome.applied ? { events: [outcome.event], refused: undefined } : { events: [], refused: outcome.status };
+}
+
 async function history(seed: number): Promise<void> {
-  const random = randomOf(seed);
+  const random = randomNumbers(seed);
   const owner = stores[random(2)];
   if (owner === undefined) throw new Error('no store');
   // A creation whose reply is lost is refused and undone; its caller tries again, which is another run.
@@ -84,6 +96,7 @@ async function history(seed: number): Promise<void> {
   const watching = Promise.all(stores.map((store) => watch(store, runId)));
   watching.catch(() => {});
   const steps: Promise<Step>[] = [];
+  const wishes: Promise<CancelOutcome>[] = [];
   const length = 2 + random(12);
   for (let i = 0; i < length; i += 1) {
     const ends = i === length - 1 || random(20) === 0;
@@ -91,18 +104,9 @@ async function history(seed: number): Promise<void> {
     const writer = ends && i < length - 1 ? random(2) : stores.indexOf(owner);
     const store = stores[writer];
     if (store === undefined) continue;
+    if (random(12) === 0) wishes.push(wish(stores[random(2)] ?? store, runId, `${seed}.${i}`));
     if (ends) {
-      const status =
-        (['succeeded', 'failed', 'cancelled'] as const satisfies readonly TerminalStatus[])[random(3)] ?? 'failed';
-      const transition = terminal(runId, status, `${seed}.${i}`);
-      steps.push(
-        store.finalise(runId, transition).then((outcome) => {
-          if (outcome.applied) expect(outcome.event.payload).toBe(transition.payload);
-          return outcome.applied
-            ? { writer, events: [outcome.event], refused: undefined, ends }
-            : { writer, events: [], refused: outcome.status, ends };
-        }),
-      );
+      steps.push(end(store, runId, `${seed}.${i}`, random).then((told) => ({ ...told, writer, ends })));
     } else {
       const payloads = Array.from({ length: 1 + random(4) }, (_, j) => payloadOf(runId, `${seed}.${i}.${j}`));
       steps.push(
@@ -121,10 +125,12 @@ async function history(seed: number): Promise<void> {
   check(await Promise.all(steps), await stored(owner, runId));
   const all = await stored(owner, runId);
   for (const seen of await within(`the streams of ${runId}`, watching)) expect(seen).toEqual([...all]);
-  const end = all.at(-1);
-  expect((await until('the record', () => owner.getRecord(runId))).status).toBe(
-    JSON.parse(end?.payload ?? '').type.replace('run_', ''),
-  );
+  const { status } = await until('the record', () => owner.getRecord(runId));
+  expect(`run_${status}`).toBe(JSON.parse(all.at(-1)?.payload ?? '').type);
+  // Cancelled if and only if that was accepted before another end.
+  const told = await Promise.all(wishes);
+  expect(told.some(({ accepted }) => accepted)).toBe(status === 'cancelled');
+  for (const outcome of told) if (!outcome.accepted) expect(`run_${outcome.status}`).toBe(`run_${status}`);
 }
 
 function stored(store: LiveStore, runId: string): Promise<readonly StoredEvent[]> {
@@ -146,7 +152,8 @@ function check(steps: readonly Step[], events: readonly StoredEvent[]): void {
   }
   // Each process's own order is kept.
   for (const writer of [0, 1]) {
-    const own = accepted.filter((step) => step.writer === writer).flatMap((step) => step.events);
+    // Ends are left out: one that was refused for a cancel was tried again later.
+    const own = accepted.filter((step) => step.writer === writer && !step.ends).flatMap((step) => step.events);
     for (let i = 1; i < own.length; i += 1) {
       expect(compareEventIds(own[i - 1]?.id ?? '', own[i]?.id ?? '')).toBeLessThan(0);
     }
@@ -159,7 +166,7 @@ function check(steps: readonly Step[], events: readonly StoredEvent[]): void {
 }
 
 test(`${HISTORIES} random histories through breaking connections keep every accepted event once and in order`, async () => {
-  const random = randomOf(4711);
+  const random = randomNumbers(4711);
   let over = false;
   const stopped = Promise.withResolvers<void>();
   let breaks = 0;

@@ -1,68 +1,52 @@
 // What every RunStore must do, whatever it keeps runs in (spec 01 §9 store lists, §6, §10). Called once per
-// implementation, plain and behind the live decorator.
+// implementation, plain and behind the live decorator. Its longer parts have files of their own.
 
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { CURSOR_START, compareEventIds } from '../../src/base/cursor.ts';
 import { newRunId } from '../../src/base/ids.ts';
-import type { RunRecord, TerminalStatus } from '../../src/protocol/runs.ts';
-import type { AppendOutcome, FinaliseOutcome, RunStore, TerminalTransition } from '../../src/runs/ports.ts';
+import type { TerminalStatus } from '../../src/protocol/runs.ts';
+import type { RunStore } from '../../src/runs/ports.ts';
+import { describeCancelling } from './cancelling.ts';
+import { describeDeduplicating } from './deduplicating.ts';
+import {
+  appended,
+  applied,
+  type Contract,
+  type ContractOptions,
+  intentOf,
+  payloadOf,
+  RETENTION,
+  runningRecord,
+  type StoreHarness,
+  type Traits,
+  terminal,
+  UNLIMITED,
+} from './kit.ts';
+import { describeRecovering } from './recovering.ts';
+import { describeTrimming } from './trimming.ts';
 
-/** A store under test, empty. */
-export interface StoreHarness {
-  readonly store: RunStore;
-  /** Lets this much time pass for the store (a driven clock, or really). */
-  passTime(seconds: number): Promise<void>;
-  close(): Promise<void>;
-}
+export { appended, applied, payloadOf, RETENTION, runningRecord, terminal } from './kit.ts';
 
-/** Retention of the stores under test, seconds. */
-export const RETENTION = 60;
-
-export function runningRecord(runId = newRunId()): RunRecord {
-  return {
-    run_id: runId,
-    status: 'running',
-    created_at: '2026-06-02T08:15:30.204117Z',
-    updated_at: '2026-06-02T08:15:30.204131Z',
-    error: null,
-  };
-}
-
-/** A payload as the event sink writes it. */
-export function payloadOf(runId: string, data: unknown = {}, type = 'pydantic_ai_event'): string {
-  return JSON.stringify({ run_id: runId, created_at: '2026-06-02T08:15:30.209551Z', type, data });
-}
-
-export function terminal(runId: string, status: TerminalStatus, error: string | null = null): TerminalTransition {
-  return {
-    status,
-    updatedAt: '2026-06-02T08:15:31.918004Z',
-    error,
-    payload: payloadOf(runId, { error }, `run_${status}`),
-  };
-}
-
-export function appended(outcome: AppendOutcome) {
-  if (!outcome.appended) throw new Error(`refused: ${outcome.status}`);
-  return outcome.events;
-}
-
-export function applied(outcome: FinaliseOutcome) {
-  if (!outcome.applied) throw new Error(`not applied: ${outcome.status}`);
-  return outcome.event;
-}
-
-/** Runs the contract over a kind of store. `open` is given the retention in seconds. */
-export function runStoreContract(name: string, open: (retentionSeconds: number) => Promise<StoreHarness>): void {
+/** Runs the contract over a kind of store. */
+export function runStoreContract(
+  name: string,
+  open: (options: ContractOptions) => Promise<StoreHarness>,
+  traits: Traits,
+): void {
   describe(`${name} keeps the store contract`, () => {
     let harness: StoreHarness;
     let store: RunStore;
+    let more: StoreHarness[] = [];
 
     beforeEach(async () => {
-      harness = await open(RETENTION);
+      harness = await open({ retentionSeconds: RETENTION, eventStream: UNLIMITED });
       store = harness.store;
     });
-    afterEach(() => harness.close());
+    afterEach(async () => {
+      const opened = [harness, ...more];
+      more = [];
+      for (const each of opened) await each.close();
+    });
 
     async function startRun(): Promise<string> {
       const record = runningRecord();
@@ -70,6 +54,25 @@ export function runStoreContract(name: string, open: (retentionSeconds: number) 
       return record.run_id;
     }
     const readAll = (runId: string) => store.readEvents(runId, CURSOR_START, 20_000);
+
+    const contract: Contract = {
+      get store() {
+        return store;
+      },
+      get harness() {
+        return harness;
+      },
+      async open(options) {
+        const another = await open({ retentionSeconds: RETENTION, eventStream: UNLIMITED, ...options });
+        more.push(another);
+        return another;
+      },
+      startRun,
+    };
+    describeCancelling(contract, traits);
+    describeDeduplicating(contract, traits);
+    describeTrimming(contract);
+    describeRecovering(contract, traits);
 
     test('a created run is running and has no events', async () => {
       const record = runningRecord();
@@ -84,7 +87,11 @@ export function runStoreContract(name: string, open: (retentionSeconds: number) 
       expect(await store.getRecord(runId)).toBeNull();
       expect(await readAll(runId)).toEqual([]);
       expect(await store.append(runId, [payloadOf(runId)])).toEqual({ appended: false, status: null });
-      expect(await store.finalise(runId, terminal(runId, 'failed', 'x'))).toEqual({ applied: false, status: null });
+      expect(await store.finalise(runId, terminal(runId, 'failed', 'x'))).toEqual({
+        applied: false,
+        status: null,
+        cancel: null,
+      });
       expect(await store.getRecord(runId)).toBeNull();
       expect(await readAll(runId)).toEqual([]);
     });
@@ -111,6 +118,7 @@ export function runStoreContract(name: string, open: (retentionSeconds: number) 
     ] as const)('finalising as %s writes status, time, error and event in one step', async (status, error) => {
       const record = runningRecord();
       await store.create(record);
+      if (status === 'cancelled') await store.requestCancel(record.run_id, intentOf());
       const event = applied(await store.finalise(record.run_id, terminal(record.run_id, status, error)));
       expect(event.payload).toBe(terminal(record.run_id, status, error).payload);
       expect(await readAll(record.run_id)).toEqual([event]);
@@ -126,7 +134,7 @@ export function runStoreContract(name: string, open: (retentionSeconds: number) 
       for (let round = 0; round < 20; round += 1) {
         const runId = await startRun();
         const attempts: [TerminalStatus, TerminalStatus] =
-          round % 2 === 0 ? ['succeeded', 'failed'] : ['failed', 'cancelled'];
+          round % 2 === 0 ? ['succeeded', 'failed'] : ['failed', 'succeeded'];
         const outcomes = await Promise.all(attempts.map((status) => store.finalise(runId, terminal(runId, status))));
         const winners = outcomes.flatMap((outcome, index) => (outcome.applied ? [{ outcome, index }] : []));
         expect(winners).toHaveLength(1);
@@ -134,7 +142,7 @@ export function runStoreContract(name: string, open: (retentionSeconds: number) 
         if (winner === undefined) throw new Error('no winner');
         const status = attempts[winner.index];
         if (status === undefined) throw new Error('no status');
-        expect(outcomes[1 - winner.index]).toEqual({ applied: false, status });
+        expect(outcomes[1 - winner.index]).toEqual({ applied: false, status, cancel: null });
         expect((await store.getRecord(runId))?.status).toBe(status);
         expect(await readAll(runId)).toEqual([winner.outcome.event]);
       }
@@ -147,6 +155,7 @@ export function runStoreContract(name: string, open: (retentionSeconds: number) 
       expect(await store.finalise(runId, terminal(runId, 'failed', 'late'))).toEqual({
         applied: false,
         status: 'succeeded',
+        cancel: null,
       });
       expect(await store.getRecord(runId)).toEqual(before);
       expect(await readAll(runId)).toEqual([event]);
@@ -329,7 +338,11 @@ export function runStoreContract(name: string, open: (retentionSeconds: number) 
       expect(await store.getRecord(runId)).toBeNull();
       expect(await readAll(runId)).toEqual([]);
       expect(await store.append(runId, [payloadOf(runId)])).toEqual({ appended: false, status: null });
-      expect(await store.finalise(runId, terminal(runId, 'failed'))).toEqual({ applied: false, status: null });
+      expect(await store.finalise(runId, terminal(runId, 'failed'))).toEqual({
+        applied: false,
+        status: null,
+        cancel: null,
+      });
     });
 
     test('refused writes do not prolong the life of a finished run', async () => {
@@ -363,6 +376,9 @@ export function runStoreContract(name: string, open: (retentionSeconds: number) 
         () => store.create(runningRecord()),
         () => store.append(runId, [payloadOf(runId)]),
         () => store.finalise(runId, terminal(runId, 'failed')),
+        () => store.requestCancel(runId, intentOf()),
+        () => store.listLost(),
+        () => store.finaliseLost(runId, terminal(runId, 'failed')),
         () => store.getRecord(runId),
         () => store.readEvents(runId, CURSOR_START, 1),
         () => store.ping(),

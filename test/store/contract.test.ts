@@ -1,24 +1,44 @@
+// The store contract on SQLite: a file, memory, and a file behind the fan-out.
+
+import { copyFileSync, existsSync } from 'node:fs';
 import { createLive } from '../../src/store/live.ts';
-import { runStoreContract, type StoreHarness } from '../contract/run-store.ts';
+import type { ContractOptions, StoreHarness } from '../contract/kit.ts';
+import { runStoreContract } from '../contract/run-store.ts';
 import { drivenClock, openSqlite, tempDirectory } from './helpers.ts';
 
-async function harness(kind: 'file' | 'memory', live: boolean, retentionSeconds: number): Promise<StoreHarness> {
+async function harness(kind: 'file' | 'memory', live: boolean, options: ContractOptions): Promise<StoreHarness> {
   const clock = drivenClock();
   const directory = tempDirectory();
-  const sqlite = openSqlite(kind === 'file' ? directory.file('x.db') : ':memory:', { clock, retentionSeconds });
-  const store = live ? createLive(sqlite) : sqlite;
+  const open = (path: string) => {
+    const sqlite = openSqlite(path, { clock, ...options });
+    return live ? createLive(sqlite) : sqlite;
+  };
+  const path = directory.file('x.db');
+  const stores = [open(kind === 'file' ? path : ':memory:')];
+  const [store] = stores;
+  if (store === undefined) throw new Error('no store');
+  const crash = async () => {
+    // What is on the disk at this moment is what the next process finds; the first keeps its own file.
+    const copy = directory.file('after.db');
+    for (const suffix of ['', '-wal']) if (existsSync(path + suffix)) copyFileSync(path + suffix, copy + suffix);
+    const next = open(copy);
+    stores.push(next);
+    return next;
+  };
   return {
     store,
     async passTime(seconds) {
       clock.micros += seconds * 1_000_000;
     },
+    ...(kind === 'file' ? { crash } : {}),
     async close() {
-      await store.close();
+      for (const each of stores) await each.close();
       directory.remove();
     },
   };
 }
 
-runStoreContract('a SQLite file', (retention) => harness('file', false, retention));
-runStoreContract('SQLite in memory', (retention) => harness('memory', false, retention));
-runStoreContract('a SQLite file behind the fan-out', (retention) => harness('file', true, retention));
+const file = { durable: true, shared: false };
+runStoreContract('a SQLite file', (options) => harness('file', false, options), file);
+runStoreContract('SQLite in memory', (options) => harness('memory', false, options), { durable: false, shared: false });
+runStoreContract('a SQLite file behind the fan-out', (options) => harness('file', true, options), file);

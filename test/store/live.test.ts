@@ -2,12 +2,21 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { CURSOR_START, compareEventIds, type EventId } from '../../src/base/cursor.ts';
 import { newRunId } from '../../src/base/ids.ts';
 import { StoreUnavailableError } from '../../src/runs/errors.ts';
-import type { EventSubscription, RunStore, StoredEvent } from '../../src/runs/ports.ts';
+import type { EventSubscription, OwnRunsWatcher, RunStore, StoredEvent } from '../../src/runs/ports.ts';
 import { RING_MAX_EVENTS } from '../../src/store/channel.ts';
 import { createLive, type LiveStore } from '../../src/store/live.ts';
 import type { SqliteStore } from '../../src/store/sqlite.ts';
-import { appended, applied, payloadOf, RETENTION, runningRecord, terminal } from '../contract/run-store.ts';
-import { type DrivenClock, drivenClock, openSqlite } from './helpers.ts';
+import {
+  appended,
+  applied,
+  intentOf,
+  payloadOf,
+  RETENTION,
+  runningRecord,
+  terminal,
+  toldWatcher,
+} from '../contract/kit.ts';
+import { type DrivenClock, drain, drivenClock, isPending, openSqlite, tempDirectory } from './helpers.ts';
 
 let clock: DrivenClock;
 let sqlite: SqliteStore;
@@ -57,27 +66,6 @@ async function append(runId: string, ...data: unknown[]): Promise<readonly Store
 
 const end = async (runId: string) => applied(await live.finalise(runId, terminal(runId, 'succeeded')));
 
-async function drain(subscription: EventSubscription): Promise<readonly StoredEvent[]> {
-  const all: StoredEvent[] = [];
-  for (;;) {
-    const events = await subscription.next();
-    if (events === null) return all;
-    expect(events.length).toBeGreaterThan(0);
-    all.push(...events);
-  }
-}
-
-/** True when the promise is still pending after everything that could settle it had its turn. */
-async function isPending(promise: Promise<unknown>): Promise<boolean> {
-  let settled = false;
-  promise.then(
-    () => (settled = true),
-    () => (settled = true),
-  );
-  for (let i = 0; i < 5; i += 1) await new Promise((resolve) => setImmediate(resolve));
-  return !settled;
-}
-
 describe('a running run', () => {
   test('its events arrive as they are stored, and the stream ends after the terminal event', async () => {
     const runId = await startRun();
@@ -96,6 +84,7 @@ describe('a running run', () => {
   test.each(['succeeded', 'failed', 'cancelled'] as const)('a live run_%s ends the stream', async (status) => {
     const runId = await startRun();
     const events = drain(await subscribe(runId));
+    if (status === 'cancelled') await live.requestCancel(runId, intentOf());
     const event = applied(await live.finalise(runId, terminal(runId, status)));
     expect(await events).toEqual([event]);
   });
@@ -273,8 +262,11 @@ describe('a running run', () => {
     const runId = await startRun();
     const events = drain(await subscribe(runId));
     await append(runId, 1);
-    await sqlite.finalise(runId, terminal(runId, 'cancelled'));
-    expect(await live.finalise(runId, terminal(runId, 'succeeded'))).toEqual({ applied: false, status: 'cancelled' });
+    await sqlite.finalise(runId, terminal(runId, 'failed'));
+    expect(await live.finalise(runId, terminal(runId, 'succeeded'))).toMatchObject({
+      applied: false,
+      status: 'failed',
+    });
     expect(await events).toEqual([...(await sqlite.readEvents(runId, CURSOR_START, 10))]);
   });
 
@@ -390,6 +382,101 @@ describe('a store that fails or answers out of order', () => {
     await losing.append(runId, [payloadOf(runId, 2)]);
     expect((await next)?.map((event) => event.payload)).toEqual([payloadOf(runId, 1), payloadOf(runId, 2)]);
     subscription?.close();
+  });
+});
+
+describe('a run that somebody wants to end', () => {
+  test('a refused end leaves its stream open, and the end that is taken closes it', async () => {
+    const runId = await startRun();
+    const subscription = await subscribe(runId);
+    expect(await live.finalise(runId, terminal(runId, 'cancelled'))).toMatchObject({
+      applied: false,
+      status: 'running',
+    });
+    expect(await live.requestCancel(runId, intentOf())).toEqual({ accepted: true, status: 'running' });
+    expect(await live.finalise(runId, terminal(runId, 'succeeded'))).toMatchObject({
+      applied: false,
+      status: 'running',
+    });
+    expect(await live.finaliseLost(runId, terminal(runId, 'failed'))).toMatchObject({
+      applied: false,
+      status: 'running',
+    });
+    const next = subscription.next();
+    expect(await isPending(next)).toBe(true);
+    const events = await append(runId, 1);
+    expect(await next).toEqual(events);
+    const event = applied(await live.finalise(runId, terminal(runId, 'cancelled')));
+    expect(await drain(subscription)).toEqual([event]);
+    expect(reads).toBe(0);
+    expect(live.channels()).toBe(0);
+  });
+
+  test('the watcher hears of cancels through the fan-out', async () => {
+    const told = toldWatcher();
+    live.watchOwn(told);
+    const runId = await startRun();
+    await live.requestCancel(runId, intentOf('why'));
+    expect(told.cancels).toEqual([{ runId, intent: intentOf('why') }]);
+  });
+
+  test('a refused creation is not remembered', async () => {
+    const deduplication = { key: 'k', fingerprint: 'f', strict: true };
+    const record = runningRecord();
+    expect(await live.create(record, deduplication)).toEqual({ created: true });
+    expect(await live.create(runningRecord(), deduplication)).toEqual({ created: false, existing: record });
+    expect(await live.create(runningRecord(), { ...deduplication, fingerprint: 'g' })).toEqual({
+      created: false,
+      existing: null,
+    });
+    expect(live.channels()).toBe(1);
+    await end(record.run_id);
+    expect(await live.create(runningRecord(), deduplication)).toMatchObject({ created: false });
+    expect(live.channels()).toBe(0);
+  });
+
+  test('a lost run that is ended is seen to its end by who watches it', async () => {
+    const directory = tempDirectory();
+    const path = directory.file('x.db');
+    const before = openSqlite(path);
+    const record = runningRecord();
+    await before.create(record);
+    const [first] = appended(await before.append(record.run_id, [payloadOf(record.run_id)]));
+    await before.close();
+    const next = createLive(openSqlite(path));
+    const subscriptions = [
+      await next.subscribe(record.run_id, CURSOR_START),
+      await next.subscribe(record.run_id, first?.id ?? ''),
+    ];
+    const seen = subscriptions.map((subscription) => drain(subscription as EventSubscription)); // the run is known
+    const event = applied(await next.finaliseLost(record.run_id, terminal(record.run_id, 'failed')));
+    expect(await Promise.all(seen)).toEqual([[first as StoredEvent, event], [event]]);
+    expect(next.channels()).toBe(0);
+    await next.close();
+    directory.remove();
+  });
+
+  test('a run that somebody else ended while this process was away ends its streams, with what the store has', async () => {
+    const told = toldWatcher();
+    const watchers: OwnRunsWatcher[] = [];
+    const sleeper = createLive({ ...sqlite, watchOwn: (watcher) => void watchers.push(watcher) });
+    sleeper.watchOwn(told);
+    const record = runningRecord();
+    const runId = record.run_id;
+    await sleeper.create(record);
+    const [first] = appended(await sleeper.append(runId, [payloadOf(runId)]));
+    const subscription = await sleeper.subscribe(runId, first?.id ?? '');
+    if (subscription === null) throw new Error('unknown run');
+    const seen = drain(subscription);
+    const event = applied(await sqlite.finalise(runId, terminal(runId, 'failed', 'worker lost')));
+    watchers[0]?.endedElsewhere(runId);
+    expect(await seen).toEqual([event]);
+    expect(told.ended).toEqual([runId]);
+    expect(sleeper.channels()).toBe(0);
+    // Its late writes change nothing.
+    expect(await sleeper.append(runId, [payloadOf(runId)])).toEqual({ appended: false, status: 'failed' });
+    watchers[0]?.endedElsewhere(runId);
+    expect(sleeper.channels()).toBe(0);
   });
 });
 

@@ -3,9 +3,9 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { readdirSync } from 'node:fs';
 import { CURSOR_START } from '../../src/base/cursor.ts';
 import { noopLogger } from '../../src/observe/logger.ts';
-import { openStore, probeStore } from '../../src/store/open.ts';
+import { openStore, probeStore, type StoreSettings } from '../../src/store/open.ts';
 import { probeRedis, REDIS_DEADLINE_MS } from '../../src/store/redis-probe.ts';
-import { applied, RETENTION, runningRecord, terminal } from '../contract/run-store.ts';
+import { applied, payloadOf, RETENTION, runningRecord, terminal } from '../contract/kit.ts';
 import { drivenClock, openSqlite, tempDirectory } from './helpers.ts';
 
 let directory: ReturnType<typeof tempDirectory>;
@@ -15,11 +15,15 @@ beforeEach(() => {
 afterEach(() => directory.remove());
 
 const deps = { clock: drivenClock(), logger: noopLogger };
-const settings = (storeUrl: string) => ({
+const settings = (storeUrl: string, more: Partial<StoreSettings> = {}) => ({
   storeUrl,
   redisPrefix: 'dify-agent',
   runRetentionSeconds: RETENTION,
   storeOutageSeconds: 30,
+  sqliteSynchronous: 'normal' as const,
+  runLeaseSeconds: 30,
+  eventStream: { maxEvents: null, maxBytes: null },
+  ...more,
 });
 const open = (storeUrl: string) => openStore(settings(storeUrl), deps);
 const probe = (storeUrl: string) => probeStore(settings(storeUrl));
@@ -57,16 +61,16 @@ describe('opening', () => {
     await before.close();
     const store = await open(`sqlite:${path}`);
     expect(store.description).toBe(`sqlite:${path}`);
-    expect(await store.listRunning()).toEqual([left]);
+    expect(await store.listLost()).toEqual([left.run_id]);
     const subscription = await store.subscribe(left.run_id, CURSOR_START);
     const next = subscription?.next();
-    const event = applied(await store.finalise(left.run_id, terminal(left.run_id, 'failed', 'worker lost')));
+    const event = applied(await store.finaliseLost(left.run_id, terminal(left.run_id, 'failed', 'worker lost')));
     expect(await next).toEqual([event]);
-    expect(await store.listRunning()).toEqual([]);
+    expect(await store.listLost()).toEqual([]);
     await store.close();
   });
 
-  test('a file that turns out to be damaged when its runs are looked up is reported like one that does not open', async () => {
+  test('a file that turns out to be damaged where its runs are does not open', async () => {
     const path = directory.file('x.db');
     const before = openSqlite(path);
     await before.create(runningRecord());
@@ -77,11 +81,19 @@ describe('opening', () => {
     const bytes = new Uint8Array(await Bun.file(path).arrayBuffer());
     bytes.fill(0xff, (page.rootpage - 1) * 4096, page.rootpage * 4096);
     await Bun.write(path, bytes);
-    const store = await open(`sqlite:${path}`);
-    await expect(store.listRunning()).rejects.toMatchObject({
+    await expect(open(`sqlite:${path}`)).rejects.toMatchObject({
       code: 'store_unusable',
       message: `DIFY_AGENT_STORE_URL: sqlite:${path} is damaged; move it away or restore a backup`,
     });
+  });
+
+  test('a SQLite store bounds streams as the settings say', async () => {
+    const eventStream = { maxEvents: 10, maxBytes: null };
+    const store = await openStore(settings('sqlite::memory:', { eventStream, sqliteSynchronous: 'full' }), deps);
+    const record = runningRecord();
+    await store.create(record);
+    await store.append(record.run_id, new Array<string>(100).fill(payloadOf(record.run_id)));
+    expect(await store.readEvents(record.run_id, CURSOR_START, 1_000)).toHaveLength(10);
     await store.close();
   });
 
@@ -176,7 +188,7 @@ describe('probing', () => {
     const record = runningRecord();
     await store.create(record);
     await store.close();
-    expect(await probe(`sqlite:${path}`)).toBe(`sqlite:${path} (schema version 1)`);
+    expect(await probe(`sqlite:${path}`)).toBe(`sqlite:${path} (schema version 2)`);
     expect(readdirSync(directory.path)).toEqual(['x.db']);
     const again = openSqlite(path);
     expect(await again.getRecord(record.run_id)).toEqual(record);

@@ -14,12 +14,12 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { CURSOR_START } from '../../src/base/cursor.ts';
-import { CodedError } from '../../src/base/errors.ts';
 import { newRunId } from '../../src/base/ids.ts';
-import { MIGRATIONS } from '../../src/store/schema.ts';
+import { MIGRATIONS, pragma } from '../../src/store/schema.ts';
 import type { SqliteStore } from '../../src/store/sqlite.ts';
-import { appended, applied, payloadOf, RETENTION, runningRecord, terminal } from '../contract/run-store.ts';
-import { drivenClock, openSqlite, tempDirectory } from './helpers.ts';
+import { openDatabase } from '../../src/store/sqlite-file.ts';
+import { appended, applied, payloadOf, RETENTION, runningRecord, terminal } from '../contract/kit.ts';
+import { drivenClock, openSqlite, refusal, tempDirectory } from './helpers.ts';
 
 let directory: ReturnType<typeof tempDirectory>;
 let path: string;
@@ -33,17 +33,6 @@ async function startRun(store: SqliteStore): Promise<string> {
   const record = runningRecord();
   await store.create(record);
   return record.run_id;
-}
-
-/** What opening fails with. */
-function refusal(open: () => unknown): CodedError {
-  try {
-    open();
-  } catch (error) {
-    if (error instanceof CodedError) return error;
-    throw error;
-  }
-  throw new Error('it opened');
 }
 
 const mode = (file: string) => statSync(file).mode & 0o777;
@@ -69,8 +58,10 @@ describe('ownership', () => {
   test('two stores of one process own two files', async () => {
     const stores = [openSqlite(path), openSqlite(directory.file('y.db'))];
     for (const store of stores) await startRun(store);
-    for (const store of stores) {
-      expect(await store.listRunning()).toHaveLength(1);
+    for (const store of stores) await store.close();
+    const again = [openSqlite(path), openSqlite(directory.file('y.db'))];
+    for (const store of again) {
+      expect(await store.listLost()).toHaveLength(1);
       await store.close();
     }
   });
@@ -95,7 +86,7 @@ describe('ownership', () => {
     const lines = output.slice(0, output.lastIndexOf('\n')).split('\n');
     const [round = '', ...ids] = (lines.at(-1) ?? '').split(' ');
     const store = openSqlite(path);
-    expect((await store.listRunning()).map((record) => record.run_id).sort()).toEqual([...runIds].sort());
+    expect((await store.listLost()).toSorted()).toEqual(runIds.toSorted());
     for (const [index, runId] of runIds.entries()) {
       const events = await store.readEvents(runId, CURSOR_START, 1_000_000);
       const acknowledged = 2 * (Number(round) + 1);
@@ -108,7 +99,7 @@ describe('ownership', () => {
       const end = applied(await store.finalise(runId, terminal(runId, 'failed', 'worker lost')));
       expect((await store.readEvents(runId, CURSOR_START, 1_000_000)).at(-1)).toEqual(end);
     }
-    expect(await store.listRunning()).toEqual([]);
+    expect(await store.listLost()).toEqual([]);
     await store.close();
   });
 });
@@ -211,7 +202,7 @@ describe('the file', () => {
     const error = refusal(() => openSqlite(path));
     expect(error.code).toBe('store_schema_unknown');
     expect(error.message).toBe(
-      `DIFY_AGENT_STORE_URL: sqlite:${path} has schema version 2, this dify-agent knows up to 1: use a newer dify-agent or another file`,
+      `DIFY_AGENT_STORE_URL: sqlite:${path} has schema version 3, this dify-agent knows up to 2: use a newer dify-agent or another file`,
     );
   });
 
@@ -232,13 +223,25 @@ describe('the file', () => {
     // The clock went back an hour meanwhile.
     clock.micros -= 3_600_000_000;
     const second = openSqlite(path, { clock });
-    expect((await second.listRunning()).map((record) => record.run_id)).toEqual([running]);
+    expect(await second.listLost()).toEqual([running]);
     expect(await second.readEvents(done, CURSOR_START, 10)).toEqual([end]);
     expect(await second.append(done, [payloadOf(done)])).toEqual({ appended: false, status: 'failed' });
     const [after] = appended(await second.append(running, [payloadOf(running, 2)]));
     const [ms, seq] = (before?.id ?? '').split('-');
     expect(after?.id).toBe(`${ms}-${Number(seq) + 1}`);
     await second.close();
+  });
+});
+
+describe('durability', () => {
+  test.each([
+    [undefined, 1],
+    ['normal', 1],
+    ['full', 2],
+  ] as const)('synchronous %p is what SQLite is told', (synchronous, level) => {
+    const db = openDatabase(path, synchronous);
+    expect(pragma(db, 'synchronous')).toBe(level);
+    db.close(true);
   });
 });
 
