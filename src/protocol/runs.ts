@@ -48,7 +48,7 @@ const runLayerSpec = model('RunLayerSpec', {
 /** One layer of a composition: its name, type id, dependencies (key → layer name) and configuration. */
 export type RunLayerSpec = Out<typeof runLayerSpec>;
 
-const runComposition = model('RunComposition', {
+export const runComposition = model('RunComposition', {
   schema_version: optional(int(), 1),
   layers: required(list(runLayerSpec)),
 });
@@ -105,9 +105,13 @@ export const createRunRequest = model('CreateRunRequest', {
 export type CreateRunRequest = Out<typeof createRunRequest>;
 
 export const cancelRunRequest = model('CancelRunRequest', {
+  /** For programs: `user_cancelled` and the like. */
   reason: optional(nullable(str()), null),
+  /** For people; `RunStatusResponse.error`, else the reason. */
   message: optional(nullable(str()), null),
 });
+/** The body of `POST /runs/{id}/cancel`. Of several cancels of a run the first one's texts stay. */
+export type CancelRunRequest = Out<typeof cancelRunRequest>;
 
 export const runStatus = literal('running', 'succeeded', 'failed', 'cancelled');
 export type RunStatus = Out<typeof runStatus>;
@@ -128,7 +132,8 @@ export const runStatusResponse = model('RunStatusResponse', {
 });
 export type RunRecord = Out<typeof runStatusResponse>;
 
+/** `status` is what the run will be: it is still `running` until its layers have exited (spec 01 §7.4, V4). */
 export const cancelRunResponse = model('CancelRunResponse', {
   run_id: required(str()),
-  status: required(runStatus),
+  status: required(literal('cancelled')),
 });

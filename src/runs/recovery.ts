@@ -1,15 +1,20 @@
-// Runs that a dead process left behind: ended before this process accepts requests, so that none is `running` for ever
-// (spec README "Settled": reason `worker_lost`).
+// Runs whose process died: this one ends them, so that none is `running` for ever (spec README "Settled": reason
+// `worker_lost`). Once before it accepts requests; in a shared store again and again, for the processes beside it die, too.
+// Whose runs are lost is the store's to say, by leases; two processes may find the same run, and one ends it.
 
 import type { Clock } from '../base/clock.ts';
 import { CodedError, errorText } from '../base/errors.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { TerminalEvent } from '../protocol/events.ts';
 import type { Wire } from '../protocol/wire.ts';
+import { StoreUnavailableError } from './errors.ts';
 import type { RunStore } from './ports.ts';
 import { finaliseRun } from './sink.ts';
 
-/** The terminal event of a run whose process died. */
+/** Lost runs that are being ended at once: a process that died may have had ten thousand. */
+const AT_ONCE = 64;
+
+/** The terminal event of a run whose process died, unless a cancel was accepted: then it is `run_cancelled`. */
 export const workerLostEvent: TerminalEvent = {
   type: 'run_failed',
   error: 'the server process that executed this run has ended',
@@ -19,23 +24,87 @@ export const workerLostEvent: TerminalEvent = {
   usage: null,
 };
 
-/**
- * Ends each of these runs that is still running. Returns how many it ended.
- * @throws CodedError `recovery_failed`, one line for the operator: a store that cannot be written cannot serve either.
- */
-export async function endOrphans(
-  deps: { readonly store: RunStore; readonly wire: Wire; readonly clock: Clock; readonly logger: Logger },
-  runIds: readonly string[],
-): Promise<number> {
+export interface RecoveryDeps {
+  readonly store: RunStore;
+  readonly wire: Wire;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Looks for lost runs and ends them. */
+export interface Recovery {
+  /**
+   * Ends the runs that are lost now, then looks again every `store.recoveryIntervalMs`. To be awaited before the server
+   * accepts requests.
+   * @throws CodedError `recovery_failed`, one line for the operator, when the store is this process's alone: it cannot be
+   * written, and nobody would look again. In a shared store a failure is logged and the next look tries again.
+   */
+  start(): Promise<void>;
+  /** Looks no more. What is being written is still written. */
+  stop(): void;
+}
+
+export function createRecovery(deps: RecoveryDeps): Recovery {
   const { store, logger } = deps;
-  try {
-    const outcomes = await Promise.all(runIds.map((runId) => finaliseRun(deps, runId, workerLostEvent)));
-    const ended = outcomes.filter(({ applied }) => applied).length;
+  const interval = store.recoveryIntervalMs;
+  let stopped = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+
+  /** Rejects with the first error, when everything else was tried. */
+  async function look(): Promise<void> {
+    const lost = [...(await store.listLost())];
+    let ended = 0;
+    const failures: unknown[] = [];
+
+    async function work(): Promise<void> {
+      for (let runId = lost.pop(); runId !== undefined && !stopped; runId = lost.pop()) {
+        try {
+          const outcome = await finaliseRun(deps, runId, workerLostEvent, 'finaliseLost');
+          if (outcome.applied) ended += 1;
+        } catch (error) {
+          failures.push(error);
+          if (error instanceof StoreUnavailableError) return; // the next ones would fare no better
+        }
+      }
+    }
+
+    await Promise.all(Array.from({ length: Math.min(AT_ONCE, lost.length) }, work));
     if (ended > 0) logger.warn('ended runs of a process that died', { runs: ended });
-    return ended;
-  } catch (error) {
-    const problem = errorText(error instanceof Error && error.cause !== undefined ? error.cause : error);
-    const text = `DIFY_AGENT_STORE_URL: ${store.description} cannot be written: ${problem}`;
-    throw new CodedError('recovery_failed', text, { cause: error });
+    if (failures.length > 0) throw failures[0];
   }
+
+  function tell(error: unknown): void {
+    if (!stopped) logger.warn('runs of processes that died could not be ended yet', { error });
+  }
+
+  /** One look after the other, however long one takes. */
+  function lookLater(ms: number): void {
+    timer = setTimeout(async () => {
+      await look().catch(tell);
+      if (!stopped) lookLater(ms);
+    }, ms);
+  }
+
+  return {
+    async start() {
+      if (interval === null) {
+        await look().catch((error: unknown) => {
+          throw recoveryFailed(store, error);
+        });
+        return;
+      }
+      await look().catch(tell);
+      if (!stopped) lookLater(interval);
+    },
+    stop() {
+      stopped = true;
+      clearTimeout(timer);
+    },
+  };
+}
+
+function recoveryFailed(store: RunStore, error: unknown): CodedError {
+  const problem = errorText(error instanceof Error && error.cause !== undefined ? error.cause : error);
+  const text = `DIFY_AGENT_STORE_URL: ${store.description} cannot be written: ${problem}`;
+  return new CodedError('recovery_failed', text, { cause: error });
 }

@@ -6,7 +6,7 @@ import type { AgentStreamEvent, RunEvent, TerminalEvent } from '../protocol/even
 import type { TerminalStatus } from '../protocol/runs.ts';
 import type { Wire } from '../protocol/wire.ts';
 import { StoreUnavailableError } from './errors.ts';
-import type { FinaliseOutcome, RunStore } from './ports.ts';
+import type { FinaliseOutcome, RunStore, StoredEvent } from './ports.ts';
 
 /** Events that may be on their way to the store before the producer waits. */
 const MAX_IN_FLIGHT = 1024;
@@ -21,8 +21,8 @@ export interface EventSink {
   emit(events: readonly AgentStreamEvent[]): Promise<void>;
   /** Resolves when everything emitted is durable; rejects like `emit`. A run with a hole in its events has not succeeded. */
   settled(): Promise<void>;
-  /** Ends the run: its terminal event and its status in one step, after everything emitted before. */
-  finish(event: TerminalEvent): Promise<FinaliseOutcome>;
+  /** Ends the run: its terminal event and its status in one step, after everything emitted before. See finaliseRun. */
+  finish(event: TerminalEvent): Promise<EndOutcome>;
 }
 
 /** Thrown to a producer whose run already has a terminal event. */
@@ -39,19 +39,45 @@ const STATUS_OF = {
   run_cancelled: 'cancelled',
 } as const satisfies Record<TerminalEvent['type'], TerminalStatus>;
 
-/** Builds the terminal step of a run, for the runner and for whoever ends a run in its place. */
-export function finaliseRun(
+/** What became of an end. The event that was written is not the one that was given when a cancel had been accepted. */
+export type EndOutcome =
+  | { readonly applied: true; readonly event: StoredEvent; readonly ending: TerminalEvent }
+  | Extract<FinaliseOutcome, { applied: false }>;
+
+/**
+ * Ends a run, for the runner and for whoever ends a run in its place. An accepted cancel has priority (spec 01 §7.4): the
+ * run then ends as cancelled, with what the event has of snapshot and usage. `finaliseLost`: only if its owner is dead.
+ */
+export async function finaliseRun(
   deps: { readonly store: RunStore; readonly wire: Wire; readonly clock: Clock },
   runId: string,
   event: TerminalEvent,
-): Promise<FinaliseOutcome> {
-  const at = rfc3339(deps.clock.nowMicros());
-  return deps.store.finalise(runId, {
-    status: STATUS_OF[event.type],
-    updatedAt: at,
-    error: recordError(event),
-    payload: deps.wire.encode(runId, at, event),
-  });
+  how: 'finalise' | 'finaliseLost' = 'finalise',
+): Promise<EndOutcome> {
+  const { store, wire, clock } = deps;
+  const write = async (ending: TerminalEvent): Promise<EndOutcome> => {
+    const at = rfc3339(clock.nowMicros());
+    const outcome = await store[how](runId, {
+      status: STATUS_OF[ending.type],
+      updatedAt: at,
+      error: recordError(ending),
+      payload: wire.encode(runId, at, ending),
+    });
+    return outcome.applied ? { ...outcome, ending } : outcome;
+  };
+
+  const outcome = await write(event);
+  if (outcome.applied || outcome.status !== 'running') return outcome;
+  if (event.type !== 'run_cancelled') {
+    if (outcome.cancel === null) return outcome;
+    const { reason, message } = outcome.cancel;
+    return write({ type: 'run_cancelled', reason, message, snapshot: event.snapshot, usage: event.usage });
+  }
+  if (how === 'finaliseLost') return outcome;
+  // The store took the wish and has lost it since (a failover): it is told again, or the run would never end.
+  const { reason, message } = event;
+  await store.requestCancel(runId, { reason, message, requestedAt: rfc3339(clock.nowMicros()) });
+  return write(event);
 }
 
 /** `RunStatusResponse.error` (spec 01 §1.5): the same text as in the event, whose encoder lets no lone surrogate through. */
@@ -128,7 +154,7 @@ export async function finishPersistently(
   sink: Pick<EventSink, 'finish'>,
   event: TerminalEvent,
   { signal, onAway }: { readonly signal: AbortSignal; readonly onAway: (error: StoreUnavailableError) => void },
-): Promise<FinaliseOutcome> {
+): Promise<EndOutcome> {
   let aborted = signal.aborted;
   for (let attempt = 0; ; attempt += 1) {
     try {

@@ -1,7 +1,12 @@
 // From a thrown error to an HTTP answer. Handlers throw; the boundary in server.ts asks here and logs what is unexpected.
 
 import { CodedError } from '../base/errors.ts';
-import { SchedulerStoppingError, StoreUnavailableError } from '../runs/errors.ts';
+import {
+  IdempotencyConflictError,
+  SchedulerStoppingError,
+  StoreUnavailableError,
+  TooManyRunsError,
+} from '../runs/errors.ts';
 import { printDetail } from '../validation/fastapi.ts';
 import type { Issue, LocSegment } from '../validation/issue.ts';
 import { detailBody, jsonResponse } from './responses.ts';
@@ -41,12 +46,17 @@ export function unreadableBody(): HttpError {
   return new HttpError(400, 'There was an error parsing the body');
 }
 
+/** A refused creation may be sent again after this many seconds: a run may have ended, or another process be asked. */
+const RETRY_AFTER = { 'retry-after': '1' };
+
 /** The answer to an expected error; null: unexpected, to be logged and answered with 500. */
 export function answerFor(error: unknown): Response | null {
   if (error instanceof InvalidInputError) return jsonResponse(422, printDetail(error.issues, error.source));
   if (error instanceof HttpError) return jsonResponse(error.status, detailBody(error.message), error.headers);
-  if (error instanceof StoreUnavailableError || error instanceof SchedulerStoppingError) {
-    return jsonResponse(503, detailBody(error.message));
+  if (error instanceof StoreUnavailableError) return jsonResponse(503, detailBody(error.message));
+  if (error instanceof TooManyRunsError || error instanceof SchedulerStoppingError) {
+    return jsonResponse(503, detailBody(error.message), RETRY_AFTER);
   }
+  if (error instanceof IdempotencyConflictError) return jsonResponse(409, detailBody(error.message));
   return null;
 }

@@ -4,6 +4,14 @@ import type { Logger } from '../observe/logger.ts';
 import type { StoredEventReader } from '../protocol/stored-event.ts';
 import type { StoredEvent } from '../runs/ports.ts';
 
+/** Says that events are missing in the page: they were dropped to keep the run's stream bounded. */
+const TRIMMED_HEADERS = { 'x-agent-events-trimmed': 'true' };
+
+/** Headers of the answer with these events, beyond those of every page. */
+export function pageHeaders(events: readonly StoredEvent[]): Readonly<Record<string, string>> {
+  return events.some((event) => event.trimmedBefore === true) ? TRIMMED_HEADERS : {};
+}
+
 /**
  * The body of `GET /runs/{id}/events`. `after` is the cursor as the caller wrote it: an empty page gives it back.
  * Unreadable events are skipped and logged, the cursor moves past them.

@@ -5,7 +5,7 @@ import { errorText } from '../base/errors.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { StoredEventReader } from '../protocol/stored-event.ts';
 import type { EventSubscription, StoredEvent } from '../runs/ports.ts';
-import { type FrameCache, joinChunks, KEEPALIVE } from './frames.ts';
+import { type FrameCache, joinChunks, KEEPALIVE, TRIMMED } from './frames.ts';
 
 /**
  * After a batch of this many events the next one waits for a turn of the event loop: a store of this process answers at
@@ -100,6 +100,7 @@ export class EventStream {
   #deliver(events: readonly StoredEvent[]): boolean {
     const chunks: Uint8Array[] = [];
     for (const event of events) {
+      if (event.trimmedBefore === true) chunks.push(TRIMMED);
       const frame = this.#host.frames.frame(this.#reader, event);
       if (frame === null) {
         this.#host.logger.warn('unreadable event skipped', { run_id: this.runId, event_id: event.id });

@@ -3,7 +3,7 @@
 import { isTerminalType, type StoredEventReader } from '../protocol/stored-event.ts';
 import type { StoredEvent } from '../runs/ports.ts';
 
-/** One event on the wire: `id: …\nevent: …\ndata: …\n\n`. */
+/** One event on the wire: `id: …\nevent: …\ndata: …\n\n` */
 export interface Frame {
   readonly bytes: Uint8Array;
   /** Nothing follows it. */
@@ -47,3 +47,6 @@ export function joinChunks(chunks: readonly Uint8Array[]): Uint8Array {
 
 /** A comment that keeps proxies and clients with a read timeout from hanging up (spec 01 §10.1). */
 export const KEEPALIVE: Uint8Array = new TextEncoder().encode(': keepalive\n\n');
+
+/** Comes before a frame when events between it and the one before were dropped to keep the run's stream bounded. */
+export const TRIMMED: Uint8Array = new TextEncoder().encode(': events before this one were trimmed\n\n');

@@ -1,6 +1,7 @@
-// The query and header values of the event routes (spec 01 §2, §3): which one counts, what it means, what is wrong with it.
+// The query and header values of the run routes (spec 01 §2, §3): which one counts, what it means, what is wrong with it.
 
 import { CURSOR_START, type EventId, parseCursor } from '../base/cursor.ts';
+import type { SnapshotPolicy } from '../runs/submission.ts';
 import { type IntParameter, parseQueryInt } from '../validation/query.ts';
 import { InvalidInputError } from './errors.ts';
 
@@ -48,6 +49,26 @@ export function readStreamCursor(query: URLSearchParams, headers: Headers): Curs
 export function badCursor({ source, name, text }: Cursor): InvalidInputError {
   const msg = 'Value error, invalid cursor: expected an event id such as 1780388130204-0';
   return new InvalidInputError(source, [{ type: 'value_error', loc: [name], msg, input: text, ctx: { error: {} } }]);
+}
+
+/** Header of `POST /runs`: what happens when a snapshot's layers are not the composition's. */
+export const SNAPSHOT_POLICY_HEADER = 'X-Agent-Snapshot-Policy';
+
+/** Reads the snapshot policy, case-insensitively; default `reject`, as the reference. Throws InvalidInputError. */
+export function readSnapshotPolicy(headers: Headers): SnapshotPolicy {
+  const text = headers.get(SNAPSHOT_POLICY_HEADER);
+  const policy = text?.toLowerCase() ?? 'reject';
+  if (policy === 'reject' || policy === 'rebase') return policy;
+  const expected = "'reject' or 'rebase'";
+  throw new InvalidInputError('header', [
+    {
+      type: 'literal_error',
+      loc: [SNAPSHOT_POLICY_HEADER],
+      msg: `Input should be ${expected}`,
+      input: text,
+      ctx: { expected },
+    },
+  ]);
 }
 
 /** A repeated parameter's last value wins. */

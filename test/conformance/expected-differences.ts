@@ -245,9 +245,25 @@ const later = (issue: string): ExpectedAnswer => ({
   body: '{"detail":"Not Found"}',
 });
 
-/** The first entry whose pattern matches `METHOD path` is what an exchange is held to. */
+const CANCELS = 'runs can be cancelled, with the V4 semantics (01 §7.4); at the target the route answers 501';
+
+/** The first entry whose pattern matches `METHOD path recorded-status` is what an exchange is held to. */
 export const EXPECTED_ANSWERS: readonly (readonly [RegExp, ExpectedAnswer])[] = [
-  [/^GET \/healthz$/, { reason: 'a liveness probe (issue SLICE 9)', status: 200 }],
+  [/^GET \/healthz /, { reason: 'a liveness probe (issue SLICE 9)', status: 200 }],
+  [
+    /^POST \/runs\/00000000-0000-4000-8000-000000000000\/cancel 501$/,
+    { reason: CANCELS, status: 404, body: '{"detail":"run not found"}' },
+  ],
   [/^\w+ \/workspaces\//, later('SHELL')],
   [/^\w+ \/agent-stub\//, later('STUB')],
 ];
+
+/** The same for exchanges about a run of their trace, by their note. `{run}` in a body: the run's id. */
+export const EXPECTED_ANSWERS_BY_NOTE: Readonly<Record<string, ExpectedAnswer>> = {
+  'cancel of a finished run': {
+    reason: CANCELS,
+    status: 409,
+    body: `{"detail":"run already finished with status 'succeeded'"}`,
+  },
+  'cancel while running': { reason: CANCELS, status: 200, body: '{"run_id":"{run}","status":"cancelled"}' },
+};

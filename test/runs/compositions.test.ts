@@ -59,7 +59,8 @@ async function play(
     metadata: {},
   }));
   const composition = { schema_version: 1, layers: specs };
-  await run(runId, { ...request, ...more, composition }, new AbortController().signal);
+  const submission = { request: { ...request, ...more, composition }, snapshotPolicy: 'reject' } as const;
+  await run(runId, submission, new AbortController().signal);
   const events = (await store.readEvents(runId, '0-0', 10_000)).map(({ payload }) => JSON.parse(payload));
   const terminal = events.at(-1).data as Terminal; // spec 01 §5
   return {

@@ -10,10 +10,10 @@ import { promptLayer } from '../../src/layers/prompt.ts';
 import type { AgentLayer, AgentLayerType } from '../../src/layers/types.ts';
 import type { LogFields, Logger } from '../../src/observe/logger.ts';
 import { model } from '../../src/protocol/dialect.ts';
+import { ShutdownError } from '../../src/runs/aborts.ts';
 import { StoreUnavailableError } from '../../src/runs/errors.ts';
 import type { RunStore } from '../../src/runs/ports.ts';
 import { createRunner } from '../../src/runs/runner.ts';
-import { ShutdownError } from '../../src/runs/scheduler.ts';
 import { clock, memoryStore, now, request, wire } from './support.ts';
 
 /** A layer named `llm` that answers `Hello`, then does what `more` says. */
@@ -82,7 +82,7 @@ async function runOnce(
     schema_version: 1,
     layers: [layer('prompt', 'plain.prompt', { user: 'Hello?' }), layer('llm', 'odd.llm', {})],
   };
-  await runner(runId, { ...request, composition }, abort.signal);
+  await runner(runId, { request: { ...request, composition }, snapshotPolicy: 'reject' }, abort.signal);
   const record = await store.getRecord(runId);
   const payloads = (await store.readEvents(runId, '0-0', 1000)).map(({ payload }) => JSON.parse(payload));
   const types: string[] = payloads.map(({ type: name }) => name);

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'bun:test';
+import { shutdownEvent } from '../../src/runs/aborts.ts';
 import { SchedulerStoppingError, StoreUnavailableError } from '../../src/runs/errors.ts';
 import type { RunStore } from '../../src/runs/ports.ts';
-import { shutdownEvent } from '../../src/runs/scheduler.ts';
-import { aborted, failed, memoryStore, request, scene, succeeded } from './support.ts';
+import { aborted, failed, memoryStore, scene, submission, succeeded } from './support.ts';
 
 const SHUTDOWN = { error: 'run cancelled during server shutdown', reason: 'shutdown' };
 
@@ -15,7 +15,7 @@ describe('while the server runs', () => {
       await sink.finish(succeeded());
       over.resolve();
     });
-    const record = await scheduler.submit(request);
+    const record = await scheduler.submit(submission);
     expect(record.status).toBe('running');
     expect(scheduler.activeCount).toBe(1);
     gate.resolve();
@@ -27,7 +27,7 @@ describe('while the server runs', () => {
 
   test('the record is durable before submit answers, and the answer does not wait for the run', async () => {
     const { scheduler, store } = scene((_, __, signal) => aborted(signal), { graceSeconds: 0 });
-    const { run_id } = await scheduler.submit(request);
+    const { run_id } = await scheduler.submit(submission);
     expect(await store.getRecord(run_id)).toMatchObject({ run_id, status: 'running', error: null });
     await scheduler.shutdown();
   });
@@ -35,7 +35,7 @@ describe('while the server runs', () => {
   test('a store that fails refuses the run and registers nothing', async () => {
     const store: RunStore = { ...memoryStore(), create: () => Promise.reject(new StoreUnavailableError()) };
     const { scheduler } = scene(async () => {}, { store });
-    await expect(scheduler.submit(request)).rejects.toBeInstanceOf(StoreUnavailableError);
+    await expect(scheduler.submit(submission)).rejects.toBeInstanceOf(StoreUnavailableError);
     expect(scheduler.activeCount).toBe(0);
   });
 
@@ -51,7 +51,7 @@ describe('while the server runs', () => {
     ['rejects with nothing that prints', () => Promise.reject(Object.create(null)), 'an error that has no text'],
   ] as const)('a run that %s is ended in its place and removed, and the scheduler goes on', async (_, run, error) => {
     const { scheduler, store, types } = scene(run);
-    const records = [await scheduler.submit(request), await scheduler.submit(request)];
+    const records = [await scheduler.submit(submission), await scheduler.submit(submission)];
     await scheduler.shutdown();
     expect(scheduler.activeCount).toBe(0);
     for (const { run_id } of records) {
@@ -65,7 +65,7 @@ describe('while the server runs', () => {
       await sink.finish(succeeded());
       throw new Error('bug');
     });
-    const { run_id } = await scheduler.submit(request);
+    const { run_id } = await scheduler.submit(submission);
     await scheduler.shutdown();
     expect((await store.getRecord(run_id))?.status).toBe('succeeded');
     expect(await types(run_id)).toEqual(['run_succeeded']);
@@ -81,7 +81,7 @@ describe('shutdown', () => {
       },
       { graceSeconds: 0 },
     );
-    const { run_id } = await scheduler.submit(request);
+    const { run_id } = await scheduler.submit(submission);
     await scheduler.shutdown();
     expect(await store.getRecord(run_id)).toMatchObject({ status: 'failed', error: SHUTDOWN.error });
     expect(await types(run_id)).toEqual(['run_failed']);
@@ -95,7 +95,7 @@ describe('shutdown', () => {
       await gate.promise;
       await sink.finish(succeeded());
     });
-    const { run_id } = await scheduler.submit(request);
+    const { run_id } = await scheduler.submit(submission);
     const stopped = scheduler.shutdown();
     gate.resolve();
     await stopped;
@@ -111,7 +111,7 @@ describe('shutdown', () => {
       },
       { graceSeconds: 0 },
     );
-    const { run_id } = await scheduler.submit(request);
+    const { run_id } = await scheduler.submit(submission);
     await scheduler.shutdown();
     expect((await store.getRecord(run_id))?.status).toBe('succeeded');
     expect(await types(run_id)).toEqual(['run_succeeded']);
@@ -129,9 +129,9 @@ describe('shutdown', () => {
     };
     const { scheduler } = scene(async () => {}, { store });
     scheduler.beginShutdown();
-    await expect(scheduler.submit(request)).rejects.toBeInstanceOf(SchedulerStoppingError);
+    await expect(scheduler.submit(submission)).rejects.toBeInstanceOf(SchedulerStoppingError);
     await scheduler.shutdown();
-    await expect(scheduler.submit(request)).rejects.toThrow('run scheduler is shutting down');
+    await expect(scheduler.submit(submission)).rejects.toThrow('run scheduler is shutting down');
     expect(created).toEqual([]);
   });
 
@@ -152,7 +152,7 @@ describe('shutdown', () => {
       },
       { store, graceSeconds: 0 },
     );
-    const submitted = scheduler.submit(request);
+    const submitted = scheduler.submit(submission);
     const stopped = scheduler.shutdown();
     gate.resolve();
     const { run_id } = await submitted;
@@ -179,7 +179,7 @@ describe('shutdown', () => {
       },
       { store, graceSeconds: 0, abortBoundMs: 10 },
     );
-    const submitted = scheduler.submit(request);
+    const submitted = scheduler.submit(submission);
     await scheduler.shutdown();
     gate.resolve();
     await expect(submitted).rejects.toBeInstanceOf(SchedulerStoppingError);
@@ -191,18 +191,18 @@ describe('shutdown', () => {
     const never = new Promise<never>(() => {});
     const store: RunStore = { ...memoryStore(), finalise: () => never };
     const { scheduler } = scene(() => never, { store, graceSeconds: 0, abortBoundMs: 10 });
-    await scheduler.submit(request);
+    await scheduler.submit(submission);
     await scheduler.shutdown();
   });
 
   test('ends a run that ignores its abort over its head, once', async () => {
     const stuck = Promise.withResolvers<void>();
     const { scheduler, types, failure, sinkOf } = scene(() => stuck.promise, { graceSeconds: 0, abortBoundMs: 20 });
-    const { run_id } = await scheduler.submit(request);
+    const { run_id } = await scheduler.submit(submission);
     await scheduler.shutdown();
     expect(await failure(run_id)).toEqual(SHUTDOWN);
     const late = await sinkOf(run_id).finish(succeeded('too late'));
-    expect(late).toEqual({ applied: false, status: 'failed' });
+    expect(late).toEqual({ applied: false, status: 'failed', cancel: null });
     expect(await types(run_id)).toEqual(['run_failed']);
     stuck.resolve();
   });
@@ -212,7 +212,7 @@ describe('shutdown', () => {
       await aborted(signal).catch(() => {});
       await sink.finish(shutdownEvent);
     });
-    const { run_id } = await scheduler.submit(request);
+    const { run_id } = await scheduler.submit(submission);
     const hurry = new AbortController();
     const stopped = scheduler.shutdown(hurry.signal);
     hurry.abort();
@@ -230,8 +230,8 @@ describe('shutdown', () => {
     };
     const never = new Promise<void>(() => {});
     const { scheduler, failure } = scene(() => never, { store, graceSeconds: 0, abortBoundMs: 10 });
-    broken = (await scheduler.submit(request)).run_id;
-    const { run_id } = await scheduler.submit(request);
+    broken = (await scheduler.submit(submission)).run_id;
+    const { run_id } = await scheduler.submit(submission);
     await scheduler.shutdown();
     expect(await failure(run_id)).toEqual(SHUTDOWN);
   });
@@ -239,10 +239,10 @@ describe('shutdown', () => {
 
 test('of two ends of one run the first wins and the second changes nothing', async () => {
   const { scheduler, store, types, sinkOf } = scene(async (_, sink) => void (await sink.started()));
-  const { run_id } = await scheduler.submit(request);
+  const { run_id } = await scheduler.submit(submission);
   const [first, second] = await Promise.all([sinkOf(run_id).finish(failed('a')), sinkOf(run_id).finish(succeeded())]);
   expect(first.applied).toBe(true);
-  expect(second).toEqual({ applied: false, status: 'failed' });
+  expect(second).toEqual({ applied: false, status: 'failed', cancel: null });
   expect(await store.getRecord(run_id)).toMatchObject({ status: 'failed', error: 'a' });
   expect(await types(run_id)).toEqual(['run_started', 'run_failed']);
 });

@@ -3,7 +3,7 @@ import { CURSOR_START } from '../../src/base/cursor.ts';
 import type { AgentStreamEvent } from '../../src/protocol/events.ts';
 import { StoreUnavailableError } from '../../src/runs/errors.ts';
 import type { AppendOutcome, RunStore } from '../../src/runs/ports.ts';
-import { createEventSink, finishPersistently, RunOverError } from '../../src/runs/sink.ts';
+import { createEventSink, finaliseRun, finishPersistently, RunOverError } from '../../src/runs/sink.ts';
 import { clock, failed, memoryStore, now, succeeded, wire } from './support.ts';
 
 const delta = (text: string): AgentStreamEvent => ({
@@ -114,6 +114,51 @@ describe('what was emitted', () => {
   });
 });
 
+describe('the end of a run whose cancel was accepted', () => {
+  const INTENT = { reason: 'user_cancelled', message: null, requestedAt: now() };
+
+  test('is a cancelled one, with what the given end has of snapshot and usage, and that is told', async () => {
+    const store = memoryStore();
+    const runId = await running(store);
+    await store.requestCancel(runId, INTENT);
+    const usage = { promptTokens: 1, completionTokens: 2 };
+    const outcome = await finaliseRun({ store, wire, clock }, runId, { ...succeeded(), usage });
+    expect(outcome).toMatchObject({
+      applied: true,
+      ending: { type: 'run_cancelled', reason: 'user_cancelled', message: null, snapshot: succeeded().snapshot, usage },
+    });
+    expect((await store.getRecord(runId))?.status).toBe('cancelled');
+  });
+
+  test('that is met on the way to a store that goes away is tried again as a whole', async () => {
+    const inner = memoryStore();
+    const runId = await running(inner);
+    await inner.requestCancel(runId, INTENT);
+    const asked: string[] = [];
+    const store: RunStore = {
+      ...inner,
+      finalise(id, transition) {
+        asked.push(transition.status);
+        return asked.length === 2 ? Promise.reject(new StoreUnavailableError()) : inner.finalise(id, transition);
+      },
+    };
+    const options = { signal: new AbortController().signal, onAway: () => {} };
+    const sink = createEventSink({ store, wire, clock, runId });
+    expect((await finishPersistently(sink, succeeded(), options)).applied).toBe(true);
+    expect(asked).toEqual(['succeeded', 'cancelled', 'succeeded', 'cancelled']);
+  });
+
+  test('of a living owner is not told to the store by who takes it for dead', async () => {
+    const store = memoryStore();
+    const runId = await running(store);
+    const event = { ...failed(''), type: 'run_cancelled', message: null } as const;
+    const outcome = await finaliseRun({ store, wire, clock }, runId, event, 'finaliseLost');
+    expect(outcome).toEqual({ applied: false, status: 'running', cancel: null });
+    expect((await store.getRecord(runId))?.status).toBe('running');
+    expect((await finaliseRun({ store, wire, clock }, runId, succeeded())).applied).toBe(true);
+  });
+});
+
 describe('the end of a run', () => {
   /** A sink whose store is away until it is told otherwise; `attempts` counts. */
   function outage() {
@@ -121,7 +166,7 @@ describe('the end of a run', () => {
     const finish = async () => {
       state.attempts += 1;
       if (state.away) throw new StoreUnavailableError();
-      return { applied: true, event: { id: '1-0', payload: '{}' } } as const;
+      return { applied: true, event: { id: '1-0', payload: '{}' }, ending: succeeded() } as const;
     };
     return { state, finish };
   }

@@ -6,12 +6,14 @@ import { noopLogger } from '../../src/observe/logger.ts';
 import type { CreateRunRequest } from '../../src/protocol/runs.ts';
 import { createWire } from '../../src/protocol/wire.ts';
 import type { RunStore } from '../../src/runs/ports.ts';
-import { createScheduler, type RunFunction, type Scheduler } from '../../src/runs/scheduler.ts';
+import { createScheduler, type RunFunction, type Scheduler, type SchedulerDeps } from '../../src/runs/scheduler.ts';
 import { createEventSink, type EventSink } from '../../src/runs/sink.ts';
+import type { Submission } from '../../src/runs/submission.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
 
 export const clock = systemClock();
 export const wire = createWire('2026-06');
+const seedWire = wire;
 
 export const request: CreateRunRequest = {
   composition: { schema_version: 1, layers: [] },
@@ -22,6 +24,13 @@ export const request: CreateRunRequest = {
   deferred_tool_results: null,
   on_exit: { default: 'suspend', layers: {} },
 };
+
+export const submission: Submission = { request, snapshotPolicy: 'reject' };
+
+/** A submission that carries a key, and something by which it differs from others. */
+export function keyed(key: string | null, metadata: CreateRunRequest['metadata'] = {}): Submission {
+  return { ...submission, request: { ...request, idempotency_key: key, metadata } };
+}
 
 /** An in-memory store; its runs expire in an hour. */
 export function memoryStore(): RunStore {
@@ -36,22 +45,35 @@ export interface Scene {
   failure(runId: string): Promise<unknown>;
 }
 
+/** What a test may have otherwise. */
+export interface SceneOptions
+  extends Partial<
+    Pick<
+      SchedulerDeps,
+      'store' | 'wire' | 'logger' | 'maxActiveRuns' | 'idempotency' | 'abortBoundMs' | 'cancelBoundMs'
+    >
+  > {
+  readonly graceSeconds?: number;
+}
+
 /** A scheduler that runs `run` for every request. */
 export function scene(
   run: (runId: string, sink: EventSink, signal: AbortSignal) => Promise<void>,
-  options: { readonly graceSeconds?: number; readonly abortBoundMs?: number; readonly store?: RunStore } = {},
+  options: SceneOptions = {},
 ): Scene {
-  const store = options.store ?? memoryStore();
+  const { store = memoryStore(), wire = seedWire, logger = noopLogger } = options;
   const sinkOf = (runId: string) => createEventSink({ store, wire, clock, runId });
-  const runFunction: RunFunction = (runId, _request, signal) => run(runId, sinkOf(runId), signal);
+  const runFunction: RunFunction = (runId, _submission, signal) => run(runId, sinkOf(runId), signal);
   const scheduler = createScheduler({
     store,
     wire,
     clock,
-    logger: noopLogger,
+    logger,
     run: runFunction,
+    maxActiveRuns: 1_000,
+    idempotency: 'on',
+    ...options,
     shutdownGraceSeconds: options.graceSeconds ?? 30,
-    ...(options.abortBoundMs === undefined ? {} : { abortBoundMs: options.abortBoundMs }),
   });
   const payloads = async (runId: string) =>
     (await store.readEvents(runId, CURSOR_START, 500)).map(({ payload }) => JSON.parse(payload));

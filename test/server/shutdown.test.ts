@@ -123,11 +123,13 @@ describe('start', () => {
   });
 });
 
+const notAsked = () => Promise.reject(new Error('not asked'));
+
 function serverOn(port: number, host = '127.0.0.1') {
   return createServer({
     settings: { host, port, maxRequestBytes: 1000, wireVintage: '2026-06' },
     runs: memoryStore(),
-    submitter: { submit: () => Promise.reject(new Error('not asked')) },
+    submitter: { submit: notAsked, cancel: notAsked },
     readiness: async () => [],
     logger: noopLogger,
     clock: systemClock(),

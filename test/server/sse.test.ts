@@ -4,7 +4,7 @@ import { createWire } from '../../src/protocol/wire.ts';
 import { StoreUnavailableError } from '../../src/runs/errors.ts';
 import type { EventSubscription, RunReader, StoredEvent } from '../../src/runs/ports.ts';
 import { createFrameCache } from '../../src/server/frames.ts';
-import { openSse, readSse } from '../support/sse.ts';
+import { openSse, readSse, SseParser } from '../support/sse.ts';
 import { until } from '../support/until.ts';
 import {
   ask,
@@ -12,6 +12,7 @@ import {
   memoryStore,
   type RawConnection,
   runStarted,
+  runSucceeded,
   startServer,
   type TestServer,
   textDelta,
@@ -321,6 +322,40 @@ describe('the life of a stream', () => {
     );
     await until('the last event', () => stream.received.includes('id: 30-0'));
     expect(stream.received.slice(before).match(/^[0-9a-f]+\r$/gim)?.length).toBe(1);
+    await driven.stop();
+  });
+
+  test('a comment says where events were trimmed, also before one that cannot be read, and changes no frame', async () => {
+    const { reader, subscriptions } = drivenReader();
+    const driven = await startServer({ runs: reader });
+    const stream = await rawStream(driven.port, 'r');
+    await until('the first pull', () => subscriptions[0]?.asked === 1);
+    const payload = runStarted('r');
+    subscriptions[0]?.give(
+      { id: '1-0', payload },
+      { id: '7-0', payload, trimmedBefore: true },
+      { id: '8-0', payload },
+      { id: '9-0', payload: '{"nonsense":1}', trimmedBefore: true },
+      { id: '10-0', payload: runSucceeded('r', 'done') },
+    );
+    await until('the end', () => stream.received.endsWith('0\r\n\r\n'));
+    const blocks = stream.received
+      .split('\n\n')
+      .map((block) => block.split('\n').find((line) => /^(:|id:)/.test(line)));
+    expect(blocks.filter((line) => line !== undefined)).toEqual([
+      ': keepalive',
+      'id: 1-0',
+      ': events before this one were trimmed',
+      'id: 7-0',
+      'id: 8-0',
+      ': events before this one were trimmed',
+      'id: 10-0',
+    ]);
+    const parser = new SseParser();
+    const frames = parser.feed(
+      stream.received.slice(stream.received.indexOf(': keepalive')).replace(/\r\n[0-9a-f]*/g, ''),
+    );
+    expect(frames.map(({ id }) => id)).toEqual(['1-0', '7-0', '8-0', '10-0']);
     await driven.stop();
   });
 

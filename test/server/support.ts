@@ -3,8 +3,9 @@
 import { systemClock } from '../../src/base/clock.ts';
 import { newRunId } from '../../src/base/ids.ts';
 import { type LogFields, type Logger, noopLogger } from '../../src/observe/logger.ts';
-import type { CreateRunRequest, RunRecord } from '../../src/protocol/runs.ts';
+import type { RunRecord } from '../../src/protocol/runs.ts';
 import { createWire } from '../../src/protocol/wire.ts';
+import type { Submission } from '../../src/runs/submission.ts';
 import type { HttpServer, ServerDeps } from '../../src/server/ports.ts';
 import { createServer } from '../../src/server/server.ts';
 import { createLive, type LiveStore } from '../../src/store/live.ts';
@@ -28,7 +29,7 @@ export interface TestServer {
   readonly http: HttpServer;
   readonly store: LiveStore;
   readonly log: readonly Entry[];
-  readonly submitted: readonly CreateRunRequest[];
+  readonly submitted: readonly Submission[];
   /** Creates a running run in the store. */
   run(id?: string): Promise<string>;
   /** Appends `pydantic_ai_event`s with these texts. */
@@ -78,11 +79,11 @@ export function memoryStore(): LiveStore {
 /** What of ServerDeps a test may replace. */
 export type Overrides = Partial<Omit<ServerDeps, 'settings'>> & { readonly settings?: Partial<ServerDeps['settings']> };
 
-/** Starts a server on a free port; POST /runs creates a run that nobody executes. */
+/** Starts a server on a free port; POST /runs creates a run that nobody executes, a cancel of it is kept and no more. */
 export async function startServer(overrides: Overrides = {}): Promise<TestServer> {
   const store = memoryStore();
   const log: Entry[] = [];
-  const submitted: CreateRunRequest[] = [];
+  const submitted: Submission[] = [];
   const run = async (id: string = newRunId()) => {
     await store.create({ run_id: id, status: 'running', created_at: TIME, updated_at: TIME, error: null });
     return id;
@@ -90,12 +91,13 @@ export async function startServer(overrides: Overrides = {}): Promise<TestServer
   const http = createServer({
     runs: store,
     submitter: {
-      async submit(request): Promise<RunRecord> {
-        submitted.push(request);
+      async submit(submission): Promise<RunRecord> {
+        submitted.push(submission);
         const record = await store.getRecord(await run());
         if (record === null) throw new Error('the record is gone');
         return record;
       },
+      cancel: (runId, request) => store.requestCancel(runId, { ...request, requestedAt: TIME }),
     },
     readiness: async () => [],
     logger: recordingLogger(log),

@@ -10,9 +10,14 @@ import {
 } from '../../protocol/runs.ts';
 import { runEventSchema } from '../openapi/events.ts';
 import { commonAnswers, describe, type Parameter, type ResponseDescription } from '../openapi/operation.ts';
-import { LIMIT } from '../run-query.ts';
+import { LIMIT, SNAPSHOT_POLICY_HEADER } from '../run-query.ts';
 
 const tags = ['runs'];
+
+/** The header is told here and not as a parameter: the reference's document, which generated clients compare, has none. */
+const CREATE_DESCRIPTION = `A repeated \`idempotency_key\` with the same request answers with the run that it created before, and its present status.
+
+Header \`${SNAPSHOT_POLICY_HEADER}\`: what happens when the layers of \`session_snapshot\` are not those of the composition. \`reject\` (default): the run fails. \`rebase\`: what fits is kept, the rest is deleted.`;
 
 /** The five operations, by the reference's function names. */
 export function runOperations() {
@@ -40,11 +45,13 @@ export function runOperations() {
       operationId: 'create_run_runs_post',
       summary: 'Create Run',
       tags,
+      description: CREATE_DESCRIPTION,
       body: createRunRequest,
       responses: {
         202: { description: 'The run is accepted and starts in the background', schema: createRunResponse },
         ...bodyAnswers,
-        503: unavailable,
+        409: error('Strict mode: the idempotency key was used for another request'),
+        503: error('The store does not answer, the process stops, or too many runs are active (`Retry-After`)'),
       },
     }),
     getRunStatus: describe({
@@ -63,18 +70,24 @@ export function runOperations() {
       operationId: 'cancel_run_runs__run_id__cancel_post',
       summary: 'Cancel Run',
       tags,
+      description:
+        'Asks for the end of a run, in whichever process it is executed. The answer says that the wish is kept; the run is over with its `run_cancelled` event, after its layers have exited. May be repeated: the first reason and message stay.',
       parameters: [runId],
       body: cancelRunRequest,
       responses: {
-        200: { description: 'The run will be cancelled', schema: cancelRunResponse },
+        200: { description: 'The run will be cancelled, or is', schema: cancelRunResponse },
         ...bodyAnswers,
-        501: error('Not implemented'),
+        404: unknownRun,
+        409: error('The run has succeeded or failed'),
+        503: unavailable,
       },
     }),
     getRunEvents: describe({
       operationId: 'get_run_events_runs__run_id__events_get',
       summary: 'Get Run Events',
       tags,
+      description:
+        "One page of events. The response header `x-agent-events-trimmed: true` says that events in its midst, or between it and the cursor, were dropped to keep the run's stream bounded.",
       parameters: [
         runId,
         { name: 'after', in: 'query', required: false, schema: withDefault(str(), '0-0') },
@@ -97,7 +110,7 @@ export function runOperations() {
       summary: 'Stream Run Events',
       tags,
       description:
-        'Server-sent events: stored ones after the cursor, then live ones. `id` is the cursor, `event` the type, `data` one RunEvent. Ends after the terminal event.',
+        'Server-sent events: stored ones after the cursor, then live ones. `id` is the cursor, `event` the type, `data` one RunEvent. A comment says where events were dropped to keep the stream bounded. Ends after the terminal event.',
       parameters: [
         runId,
         { name: 'after', in: 'query', required: false, schema: nullable(str()) },

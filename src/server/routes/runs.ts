@@ -3,17 +3,17 @@
 
 import { Elysia } from 'elysia';
 import type { Logger } from '../../observe/logger.ts';
-import { cancelRunRequest, createRunRequest, type RunRecord } from '../../protocol/runs.ts';
+import { cancelRunRequest, createRunRequest, type RunRecord, type RunStatus } from '../../protocol/runs.ts';
 import type { StoredEventReader } from '../../protocol/stored-event.ts';
 import type { RunReader } from '../../runs/ports.ts';
 import type { BodyLimits } from '../body.ts';
 import { HttpError, runNotFound } from '../errors.ts';
-import { eventPage } from '../event-page.ts';
+import { eventPage, pageHeaders } from '../event-page.ts';
 import type { EventStreams } from '../event-streams.ts';
 import { bodyReader } from '../input.ts';
 import type { RunSubmitter } from '../ports.ts';
 import { jsonResponse } from '../responses.ts';
-import { badCursor, readPageQuery, readStreamCursor } from '../run-query.ts';
+import { badCursor, readPageQuery, readSnapshotPolicy, readStreamCursor } from '../run-query.ts';
 import { queryOf, runIdOf } from '../target.ts';
 import { runOperations } from './runs-operations.ts';
 
@@ -46,8 +46,9 @@ export function runRoutes({ runs, submitter, streams, readerOf, limits, logger, 
     .post(
       '/runs',
       async ({ request }) => {
-        const record = await submitter.submit(await readCreate(request));
-        return jsonResponse(202, `{"run_id":"${record.run_id}","status":"running"}`);
+        const body = await readCreate(request);
+        const record = await submitter.submit({ request: body, snapshotPolicy: readSnapshotPolicy(request.headers) });
+        return jsonResponse(202, printAnswer(record.run_id, record.status));
       },
       { parse: 'none', detail: operations.createRun },
     )
@@ -62,9 +63,12 @@ export function runRoutes({ runs, submitter, streams, readerOf, limits, logger, 
     )
     .post(
       '/runs/:run_id/cancel',
-      async ({ request }) => {
-        await readCancel(request);
-        throw new HttpError(501, 'run cancellation is not implemented');
+      async ({ request, path }) => {
+        const body = await readCancel(request);
+        const runId = knownId(path);
+        const { accepted, status } = await submitter.cancel(runId, body);
+        if (accepted) return jsonResponse(200, printAnswer(runId, 'cancelled'));
+        throw status === null ? runNotFound() : new HttpError(409, `run already finished with status '${status}'`);
       },
       { parse: 'none', detail: operations.cancelRun },
     )
@@ -76,7 +80,8 @@ export function runRoutes({ runs, submitter, streams, readerOf, limits, logger, 
         if ((await runs.getRecord(runId)) === null) throw runNotFound();
         if (after.id === null) throw badCursor(after);
         const events = await runs.readEvents(runId, after.id, limit);
-        return jsonResponse(200, eventPage(runId, after.text, events, { reader: readerOf(runId), logger }));
+        const body = eventPage(runId, after.text, events, { reader: readerOf(runId), logger });
+        return jsonResponse(200, body, pageHeaders(events));
       },
       { parse: 'none', detail: operations.getRunEvents },
     )
@@ -99,6 +104,11 @@ function knownId(path: string): string {
   const runId = runIdOf(path);
   if (runId === null) throw runNotFound();
   return runId;
+}
+
+/** The answer to a creation or a cancel (spec 01 §1.5). */
+function printAnswer(runId: string, status: RunStatus): string {
+  return JSON.stringify({ run_id: runId, status });
 }
 
 /** Keys in the wire's order, nothing else, whatever the store kept (spec 01 §1.5). */
