@@ -1,25 +1,41 @@
-// Bun's fetch runs 256 requests at once in the whole process, and takes another number only from the real environment at
-// start. Where the settings promise the daemon more connections, the process replaces itself once, with that number.
+// Bun's fetch runs 256 requests at once in the whole process, all peers together, and takes another number only from the real
+// environment at start. A request beyond it waits where no time-out of ours sees it, so a peer that hangs would stop the
+// others: where the settings promise the peers more, the process replaces itself once, with the number that they need.
 
 import type { Settings } from '../config/settings.ts';
 
 /** What Bun allows when nothing is said. */
 const DEFAULT_LIMIT = 256;
-/** Requests that other peers can have at once beside the daemon's. */
-const RESERVE = 64;
+/** What app.ts gives the client of the Dify API as its `maxConnections`. */
+const DIFY_API_CONNECTIONS = 32;
+/** For what is in nobody's share: requests that were given up and whose sockets are being closed. */
+const RESERVE = 32;
 /** The most that Bun takes; it ignores a larger number. */
 const MAX_LIMIT = 65_535;
 const VARIABLE = 'BUN_CONFIG_MAX_HTTP_REQUESTS';
 
-/** The environment that the process needs to keep its promise, or null when the one it has will do. */
+/** The settings that say how many requests there may be. */
+export type FetchSettings = Pick<Settings, 'pluginDaemon' | 'shellctl' | 'difyApi'>;
+
+/** The environment that the process needs to keep its promises, or null when the one it has will do. */
 export function environmentForFetches(
-  settings: Pick<Settings, 'pluginDaemon'>,
+  settings: FetchSettings,
   env: Readonly<Record<string, string | undefined>>,
 ): Readonly<Record<string, string | undefined>> | null {
-  const needed = Math.min(settings.pluginDaemon.maxConnections + RESERVE, MAX_LIMIT);
+  const needed = Math.min(fetchesAtOnce(settings), MAX_LIMIT);
   const given = Number(env[VARIABLE]);
   const limit = Number.isInteger(given) && given > 0 && given <= MAX_LIMIT ? given : DEFAULT_LIMIT;
   return needed <= limit ? null : { ...env, [VARIABLE]: String(needed) };
+}
+
+/** Every peer's share; a peer that is not configured has none. */
+function fetchesAtOnce({ pluginDaemon, shellctl, difyApi }: FetchSettings): number {
+  return (
+    pluginDaemon.maxConnections +
+    (shellctl.entrypoint === null ? 0 : shellctl.maxConnections) +
+    (difyApi.baseUrl === null ? 0 : DIFY_API_CONNECTIONS) +
+    RESERVE
+  );
 }
 
 /** Replaces this process by itself in that environment: same id, same files, same words. Does not return. */

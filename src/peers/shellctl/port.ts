@@ -39,6 +39,12 @@ export interface JobStatusView {
   readonly offset: number;
 }
 
+/** What a list shows of a job. */
+export interface JobInfo {
+  readonly job_id: string;
+  readonly status: JobStatus;
+}
+
 /** How long and how much to wait for (spec 04 §1.5). */
 export interface WaitOptions {
   /** The server's wait, seconds; its answer may come earlier, whenever the output pauses. */
@@ -86,16 +92,21 @@ export interface ShellctlClient {
     options: { readonly force: boolean; readonly graceSeconds?: number },
     call: CallOptions,
   ): Promise<void>;
-  /** Resolves when the server answers. */
+  /** The newest jobs. Of all calls the cheapest that needs the token: `check` learns from it whether the token is good. */
+  list(limit: number, call: CallOptions): Promise<readonly JobInfo[]>;
+  /** Resolves when the server says that it is well; needs no token. */
   health(call: CallOptions): Promise<void>;
   /** Closes idle connections. */
   close(): void;
 }
 
 /**
- * A failure of shellctl or of the way to it. `code` is shellctl's own (spec 04 §1.1), or `invalid_json`, `invalid_payload`,
- * `request_failed` (an answer that cannot be used), `timeout`, `request_error`, `pool_timeout` (no answer; `status` null).
- * The message is what the model sees: `<code> (<status>): <message>`, without the parenthesis where there was no answer.
+ * A failure of shellctl or of the way to it. `code` is shellctl's own (spec 04 §1.1), or
+ * - `invalid_json`, `invalid_payload`, `request_failed`: an answer that cannot be used;
+ * - `timeout`, `request_error`, `pool_timeout`: no answer, `status` null;
+ * - `invalid_request`, and for ids that no server can have given `job_not_found`: not sent, `status` null.
+ * The message is what the model sees: `<code> (<status>): <message>`, without the parenthesis where there was no answer. The
+ * token, and secrets of a job's `env`, are masked in it.
  */
 export class ShellctlError extends CodedError {
   /** The HTTP status; null when there was no answer. */

@@ -1,0 +1,90 @@
+// The client of shellctl: one per process, shared by all runs (spec 04 §1). Which call is which request; requests.ts says what
+// may be sent, connection.ts sends it, answers.ts reads what comes back.
+
+import { answerObject, jobList, jobResult, jobStatusView } from './answers.ts';
+import { createConnection, type ShellctlAddress, type ShellctlRequest, type ShellctlTiming } from './connection.ts';
+import type { ShellctlClient, WaitOptions } from './port.ts';
+import { count, inputBody, jobSegment, runBody, seconds, waitBody } from './requests.ts';
+
+/** Options beside the address. */
+export interface ShellctlClientOptions {
+  /** `User-Agent`, e.g. `dify-agent/0.1.0`. */
+  readonly userAgent: string;
+  /** Other durations than the reference client's; for tests. */
+  readonly timing?: Partial<ShellctlTiming>;
+}
+
+/** What a forced deletion is granted for ending the job when nothing is said, seconds. */
+const DEFAULT_GRACE_SECONDS = 5;
+
+/**
+ * A client with its connections. Throws ShellctlError `invalid_request` when the address or the token cannot be used. Bun
+ * repeats a GET or DELETE whose kept connection turns out to be closed; nothing else is sent twice.
+ */
+export function createShellctlClient(address: ShellctlAddress, options: ShellctlClientOptions): ShellctlClient {
+  const connection = createConnection(address, options);
+
+  return {
+    // Async throughout: what may not be sent rejects like what could not be.
+    async run(job, call) {
+      const request = { ...waiting('/v1/jobs/run', runBody(job), job), env: job.env };
+      return await connection.ask(request, call, (answer) => jobResult(answer, { jobId: null, offset: 0 }));
+    },
+    async wait(jobId, options, call) {
+      const request = waiting(`${jobPath(jobId)}/wait`, waitBody(options), options);
+      return await connection.ask(request, call, (answer) => jobResult(answer, { jobId, offset: options.offset }));
+    },
+    async input(jobId, options, call) {
+      const request = waiting(`${jobPath(jobId)}/input`, inputBody(options), options);
+      return await connection.ask(request, call, (answer) => jobResult(answer, { jobId, offset: options.offset }));
+    },
+    async tail(jobId, outputLimit, call) {
+      const request = plain(`${jobPath(jobId)}/log/tail?output_limit=${count('output_limit', outputLimit)}`);
+      return await connection.ask({ ...request, outputLimit }, call, (answer) =>
+        jobResult(answer, { jobId, offset: 0 }),
+      );
+    },
+    async status(jobId, call) {
+      return await connection.ask(plain(jobPath(jobId)), call, (answer) => jobStatusView(answer, jobId));
+    },
+    async terminate(jobId, graceSeconds, call) {
+      const request: ShellctlRequest = {
+        method: 'POST',
+        path: `${jobPath(jobId)}/terminate`,
+        body: { grace_seconds: seconds('grace_seconds', graceSeconds) },
+        agreedSeconds: graceSeconds,
+      };
+      return await connection.ask(request, call, (answer) => jobStatusView(answer, jobId));
+    },
+    async delete(jobId, { force, graceSeconds }, call) {
+      const query = new URLSearchParams();
+      if (force) query.set('force', 'true');
+      if (graceSeconds !== undefined) query.set('grace_seconds', String(seconds('grace_seconds', graceSeconds)));
+      const request: ShellctlRequest = {
+        method: 'DELETE',
+        path: `${jobPath(jobId)}${query.size === 0 ? '' : `?${query}`}`,
+        agreedSeconds: force ? (graceSeconds ?? DEFAULT_GRACE_SECONDS) : null,
+      };
+      await connection.ask(request, call, answerObject);
+    },
+    async list(limit, call) {
+      return await connection.ask(plain(`/v1/jobs?limit=${count('limit', limit)}`), call, jobList);
+    },
+    async health(call) {
+      await connection.ask(plain('/healthz'), call, answerObject);
+    },
+    close: () => connection.close(),
+  };
+}
+
+function jobPath(jobId: string): string {
+  return `/v1/jobs/${jobSegment(jobId)}`;
+}
+
+function plain(path: string): ShellctlRequest {
+  return { method: 'GET', path, agreedSeconds: null };
+}
+
+function waiting(path: string, body: object, { timeoutSeconds, outputLimit }: WaitOptions): ShellctlRequest {
+  return { method: 'POST', path, body, agreedSeconds: timeoutSeconds, patient: true, outputLimit };
+}

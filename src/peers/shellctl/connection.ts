@@ -1,0 +1,163 @@
+// The way to one shellctl: its address, its token, its connections and who may use them, and the time a call may take.
+// Which calls there are is client.ts' matter.
+
+import type { ShellctlSettings } from '../../config/settings.ts';
+import { maskSecrets, secretValues } from '../../observe/secrets.ts';
+import { createSlots, type Slots } from '../slots.ts';
+import type { Answer } from './answers.ts';
+import { exchange, type Outgoing } from './exchange.ts';
+import { type CallOptions, ShellctlError } from './port.ts';
+
+/** Where shellctl is. */
+export type ShellctlAddress = Pick<ShellctlSettings, 'authToken' | 'maxConnections'> & {
+  /** `http://…` or `https://…`; may carry a path and user info. */
+  readonly entrypoint: string;
+};
+
+/** Durations in seconds (spec 04 §1.10). */
+export interface ShellctlTiming {
+  /** A plain call in all. Default 30. */
+  readonly plain: number;
+  /** What a call may take beyond the wait or the grace that it asks for. Default 10. */
+  readonly slack: number;
+  /** For a place among the connections. Default 30. */
+  readonly pool: number;
+  /** How long an idle connection is kept: shorter than uvicorn's 5 s, since a POST on a closed one fails. Default 4. */
+  readonly idle: number;
+}
+
+/** One call. */
+export interface ShellctlRequest {
+  readonly method: 'GET' | 'POST' | 'DELETE';
+  /** With a leading slash, and the query. */
+  readonly path: string;
+  readonly body?: object;
+  /** How long the server may take by agreement, seconds; null: a plain call. */
+  readonly agreedSeconds: number | null;
+  /** It waits for a job, perhaps long. Default false. */
+  readonly patient?: boolean;
+  /** Bytes of output that may come. Default 0. */
+  readonly outputLimit?: number;
+  /** Its secrets are masked in errors, like the token. */
+  readonly env?: Readonly<Record<string, string>> | null;
+}
+
+/** Sends calls. */
+export interface Connection {
+  /** Sends a call and returns what `read` makes of its answer. Rejects with ShellctlError, or with the signal's reason. */
+  ask<T>(request: ShellctlRequest, call: CallOptions, read: (answer: Answer) => T): Promise<T>;
+  close(): void;
+}
+
+const TIMING: ShellctlTiming = { plain: 30, slack: 10, pool: 30, idle: 4 };
+/** Of eight connections one is kept for calls that do not wait for a job: ending jobs must not queue behind long waits. */
+const PROMPT_SHARE = 8;
+const IDLE_SOCKETS = 16;
+/** An answer without its output. */
+const ANSWER_BYTES = 64 * 1024;
+/** A byte of output takes six at most, as `\u0001` or a replaced character. */
+const BYTES_PER_OUTPUT_BYTE = 6;
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+/** A connection. Throws ShellctlError `invalid_request` when the address or the token cannot be used. */
+export function createConnection(
+  address: ShellctlAddress,
+  options: { readonly userAgent: string; readonly timing?: Partial<ShellctlTiming> },
+): Connection {
+  const timing = { ...TIMING, ...options.timing };
+  const token = address.authToken ?? '';
+  const base = parseBase(address.entrypoint);
+  const authorization = token === '' ? base.authorization : `Bearer ${checkedToken(token)}`;
+  const session = new Bun.FetchSession({
+    proxy: false,
+    keepAlive: timing.idle > 0 && { idleTimeout: timing.idle, maxIdleSockets: IDLE_SOCKETS },
+  });
+  const places = createPlaces(address.maxConnections, timing.pool);
+  const headers: Readonly<Record<string, string>> = {
+    Accept: '*/*',
+    'Accept-Encoding': 'identity',
+    'User-Agent': options.userAgent,
+    ...(authorization === null ? {} : { Authorization: authorization }),
+  };
+  const outgoing = (request: ShellctlRequest): Outgoing => {
+    const seconds = request.agreedSeconds === null ? timing.plain : request.agreedSeconds + timing.slack;
+    return {
+      method: request.method,
+      url: base.url + request.path,
+      headers: request.body === undefined ? headers : { ...headers, 'Content-Type': 'application/json' },
+      body: request.body === undefined ? null : JSON.stringify(request.body),
+      timeoutMs: Math.min(seconds * 1000, MAX_TIMER_MS),
+      maxBytes: ANSWER_BYTES + BYTES_PER_OUTPUT_BYTE * (request.outputLimit ?? 0),
+    };
+  };
+
+  return {
+    async ask(request, call, read) {
+      const place = request.patient === true ? places.patient : places.prompt;
+      const release = await place.acquire(call.owner, timing.pool * 1000, call.signal);
+      try {
+        return read(await exchange(session, outgoing(request), call.signal));
+      } catch (error) {
+        if (!(error instanceof ShellctlError)) throw error;
+        throw masked(error, secretValues(request.env ?? {}, token));
+      } finally {
+        release();
+      }
+    },
+    close: () => session.close(),
+  };
+}
+
+function createPlaces(size: number, poolSeconds: number): { readonly patient: Slots; readonly prompt: Slots } {
+  const timedOut = () =>
+    new ShellctlError('pool_timeout', null, `no connection to shellctl became free within ${poolSeconds} s`);
+  if (size < 2) {
+    const one = createSlots(size, timedOut);
+    return { patient: one, prompt: one };
+  }
+  const kept = Math.ceil(size / PROMPT_SHARE);
+  return { patient: createSlots(size - kept, timedOut), prompt: createSlots(kept, timedOut) };
+}
+
+function masked(error: ShellctlError, secrets: readonly string[]): ShellctlError {
+  const code = maskSecrets(error.code, secrets);
+  const detail = maskSecrets(error.detail, secrets);
+  if (code === error.code && detail === error.detail) return error;
+  return new ShellctlError(code, error.status, detail, { cause: error.cause });
+}
+
+function checkedToken(token: string): string {
+  if (/^[\x21-\x7e](?:[\x20-\x7e]*[\x21-\x7e])?$/.test(token)) return token;
+  throw new ShellctlError(
+    'invalid_request',
+    null,
+    'the shellctl token must be printable ASCII without blanks around it',
+  );
+}
+
+interface Base {
+  /** Without trailing slashes, user info, query and fragment. */
+  readonly url: string;
+  /** `Basic …` when the URL carried user info. */
+  readonly authorization: string | null;
+}
+
+function parseBase(text: string): Base {
+  const url = URL.parse(text);
+  if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
+    throw new ShellctlError('invalid_request', null, 'the shellctl entrypoint must be an http:// or https:// URL');
+  }
+  const userInfo = `${unescapeText(url.username)}:${unescapeText(url.password)}`;
+  return {
+    url: `${url.origin}${url.pathname.replace(/\/+$/, '')}`,
+    authorization: userInfo === ':' ? null : `Basic ${Buffer.from(userInfo).toString('base64')}`,
+  };
+}
+
+function unescapeText(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

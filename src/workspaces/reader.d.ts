@@ -1,0 +1,5 @@
+// The reader's text, embedded by the bundler.
+declare module '*.py' {
+  const text: string;
+  export default text;
+}
