@@ -11,6 +11,7 @@ import type { ToolDaemon } from './plugin-tools/tool.ts';
 import { pluginToolsLayer } from './plugin-tools.ts';
 import { promptLayer } from './prompt.ts';
 import { scriptedLlmLayer } from './scripted-llm.ts';
+import { type ShellDependencies, shellLayer } from './shell.ts';
 import type { AgentLayerType } from './types.ts';
 
 /** What the layers' factories take from the outside. */
@@ -21,6 +22,8 @@ export interface LayerDependencies {
   readonly createPluginModel: CreatePluginModel;
   /** What `dify.plugin.tools` calls its tools through. */
   readonly pluginDaemon: ToolDaemon;
+  /** What `dify.shell` works with. Null (the default): no shellctl is configured. */
+  readonly shell?: ShellDependencies | null;
   /** Registers `test.scripted_llm`. */
   readonly scriptedModel: boolean;
 }
@@ -35,6 +38,7 @@ export function createLayerTypes(deps: LayerDependencies): readonly AgentLayerTy
     executionContextLayer,
     pluginLlmLayer(deps.createPluginModel),
     pluginToolsLayer(deps.pluginDaemon),
+    shellLayer(deps.shell ?? null),
     ...(deps.scriptedModel ? [scriptedLlmLayer] : []),
   ];
 }
