@@ -11,9 +11,10 @@ const FLOORS = [
   ['compositor', 'agent', 'peers'],
   ['workspaces'],
   ['models', 'layers', 'stub'],
-  ['runs'],
+  ['runs', 'sandbox'],
   ['store', 'server'],
   ['app.ts'],
+  ['client'],
   ['cli'],
   ['main.ts'],
 ];
@@ -54,7 +55,7 @@ module.exports = {
       severity: 'error',
       from: { path: path(['cli', 'main.ts']) },
       to: {
-        path: `${path(['app.ts', 'server', 'store', 'runs', 'layers', 'models', 'peers', 'workspaces', 'stub'])}|node_modules/(?:elysia|@elysiajs|redis|typebox)/`,
+        path: `${path(['app.ts', 'server', 'store', 'runs', 'layers', 'models', 'peers', 'workspaces', 'stub', 'sandbox'])}|node_modules/(?:elysia|@elysiajs|redis|typebox)/`,
         dependencyTypesNot: ['dynamic-import', 'type-only'],
       },
     },

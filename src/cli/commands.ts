@@ -9,6 +9,8 @@ export interface Command {
   readonly name: string;
   /** One line for `help`. */
   readonly summary: string;
+  /** Words after the name are its own. Default false: none are taken. */
+  readonly takesWords?: boolean;
   /** Resolves with the exit code. */
   run(io: Io): Promise<number>;
 }
@@ -30,9 +32,35 @@ export const commands: readonly Command[] = [
     summary: 'run one scripted agent in this process and show its events',
     run: async (io) => (await import('./demo.ts')).demo(io),
   },
+  {
+    name: 'run',
+    summary:
+      'create the run that a file (or - for standard input) describes and show it: run FILE|- [--json] [--url URL]',
+    takesWords: true,
+    run: async (io) => (await import('./run.ts')).runCommand(io),
+  },
+  {
+    name: 'watch',
+    summary: 'show a run: watch RUN_ID [--after CURSOR] [--json] [--url URL]',
+    takesWords: true,
+    run: async (io) => (await import('./run.ts')).watchCommand(io),
+  },
+  {
+    name: 'cancel',
+    summary: 'cancel a run and wait for its end: cancel RUN_ID [--reason TEXT] [--json] [--url URL]',
+    takesWords: true,
+    run: async (io) => (await import('./run.ts')).cancelCommand(io),
+  },
   { name: 'version', summary: 'print the version', run: async (io) => (await import('./version.ts')).printVersion(io) },
   { name: 'help', summary: 'print this text', run: async (io) => (await import('./help.ts')).help(io, commands) },
 ];
+
+/** The words that only a sandbox needs; what follows them is read in src/sandbox. */
+const SANDBOX_WORDS: readonly string[] = ['connect', 'file', 'drive', 'config'];
+/** Called by this name (a link to the executable), it is the sandbox's tool and nothing else. */
+const SANDBOX_PROGRAM = 'dify-agent-sandbox';
+/** A shell job has this in its environment. The stub's URL tells nothing: the server has it too. */
+const SANDBOX_VARIABLE = 'DIFY_AGENT_STUB_AUTH_JWE';
 
 const ALIASES: Readonly<Record<string, string>> = {
   '--help': 'help',
@@ -43,9 +71,14 @@ const ALIASES: Readonly<Record<string, string>> = {
 
 /** Runs the command that the words name. `io.args` are all words after the program's name. */
 export async function runCommand(io: Io): Promise<number> {
-  const [word = 'serve', ...rest] = io.args;
+  if (isForStub(io)) return (await import('../sandbox/run.ts')).runSandbox(io, io.args);
+  const [word = inSandbox(io) ? 'help' : 'serve', ...rest] = io.args;
   // `serve --help` asks for help too, whatever the command.
   const name = rest.includes('--help') || rest.includes('-h') ? 'help' : (ALIASES[word] ?? word);
+  if (name === 'help' && inSandbox(io)) {
+    await io.print((await import('../sandbox/run.ts')).sandboxHelp());
+    return EXIT.ok;
+  }
   const command = commands.find((candidate) => candidate.name === name);
   if (command === undefined) {
     const names = commands.map((candidate) => candidate.name);
@@ -54,9 +87,23 @@ export async function runCommand(io: Io): Promise<number> {
     await io.complain(`unknown command ${JSON.stringify(word)}${hint} See: dify-agent help`);
     return EXIT.usage;
   }
-  if (rest.length > 0 && name !== 'help') {
+  if (rest.length > 0 && name !== 'help' && command.takesWords !== true) {
     await io.complain(`dify-agent ${name} takes no arguments, got ${JSON.stringify(rest[0])}. See: dify-agent help`);
     return EXIT.usage;
   }
   return command.run({ ...io, args: rest });
+}
+
+/**
+ * Whether the words are for the Agent Stub. In a sandbox all are, but for questions about the executable itself: an unknown
+ * word is a `connect` there (spec 05 §8). Elsewhere those that name a sandbox command are, which then says what is missing.
+ */
+function isForStub(io: Io): boolean {
+  const [word = 'help'] = io.args;
+  if (SANDBOX_WORDS.includes(word)) return true;
+  return inSandbox(io) && !['help', 'version', ...Object.keys(ALIASES)].includes(word);
+}
+
+function inSandbox({ program, env }: Io): boolean {
+  return program === SANDBOX_PROGRAM || (env[SANDBOX_VARIABLE] ?? '').trim() !== '';
 }

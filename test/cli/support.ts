@@ -19,6 +19,7 @@ export function fakeIo(
   let printed = '';
   const complaints: string[] = [];
   return {
+    program: 'dify-agent',
     args,
     env,
     cwd,
@@ -30,6 +31,9 @@ export function fakeIo(
     complain: async (line) => {
       complaints.push(line);
     },
+    progress: null,
+    readInput: () => Promise.resolve(''),
+    ask: null,
     printed: () => printed,
     complaints,
   };
