@@ -1,0 +1,72 @@
+// The server that `run`, `watch` and `cancel` talk to, and how their words are read.
+
+import { parseArgs } from 'node:util';
+import { errorText } from '../base/errors.ts';
+import { Client, type ClientOptions } from '../client/client.ts';
+import { DifyAgentClientError } from '../client/errors.ts';
+import { EXIT, type Io } from './io.ts';
+
+/** Where a server listens that was started without settings. */
+const DEFAULT_URL = 'http://127.0.0.1:8000';
+
+/** Exit codes beside EXIT: what became of the run. */
+export const OUTCOME = { cancelled: 3, question: 4 } as const;
+
+/** Options that all three commands have. */
+const OPTIONS = {
+  /** Default: `DIFY_AGENT_URL`. */
+  url: { type: 'string' },
+  /** One event per line, as JSON, instead of text for people. */
+  json: { type: 'boolean', default: false },
+} as const;
+
+export interface RemoteWords {
+  readonly client: Client;
+  readonly json: boolean;
+  readonly positionals: readonly string[];
+  /** Values of `extra` options. */
+  readonly values: Readonly<Record<string, string | boolean | undefined>>;
+}
+
+/** Reads the words of a command. Null: they are not understood, and it was said. */
+export async function readRemoteWords(
+  io: Io,
+  usage: string,
+  count: number,
+  extra: Readonly<Record<string, { readonly type: 'string' | 'boolean' }>> = {},
+): Promise<RemoteWords | null> {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...io.args],
+      options: { ...OPTIONS, ...extra },
+      allowPositionals: true,
+      strict: true,
+    });
+    if (positionals.length !== count) throw new Error(`expected ${count} argument, got ${positionals.length}`);
+    return { client: clientOf(io, values.url), json: values.json === true, positionals, values: { ...values } };
+  } catch (error) {
+    await io.complain(`${errorText(error)}. Usage: dify-agent ${usage}`);
+    return null;
+  }
+}
+
+function clientOf({ env }: Io, url: unknown): Client {
+  const token = env.DIFY_AGENT_API_TOKEN?.trim() ?? '';
+  const options: ClientOptions = {
+    baseUrl: typeof url === 'string' ? url : (env.DIFY_AGENT_URL ?? DEFAULT_URL),
+    // Proxy variables are for other traffic (design §4).
+    fetch: (input, init) => fetch(input, { ...init, proxy: false }),
+  };
+  return new Client(token === '' ? options : { ...options, token });
+}
+
+/** Runs a command's work; what the server or the way to it refuses is one line and exit code 1. */
+export async function reporting(io: Io, work: () => Promise<number>): Promise<number> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof DifyAgentClientError)) throw error;
+    await io.complain(error.message);
+    return EXIT.failed;
+  }
+}

@@ -1,0 +1,93 @@
+// Events of a run for a reader at a terminal: text as it comes, thinking in grey, a tool call and its result on a line each.
+
+import type { RunEvent, StreamEventData } from '../client/types.ts';
+
+/** Gets events in order and gives what is to be printed. */
+export interface Renderer {
+  /** Ready to print, line breaks included; often empty. */
+  render(event: RunEvent): string;
+}
+
+const RESET = '\x1b[0m';
+const GREY = '\x1b[90m';
+const RED = '\x1b[31m';
+const CYAN = '\x1b[36m';
+/** Characters of arguments and results; the rest is in `--json`. */
+const MAX_DETAIL = 160;
+
+export function createRenderer(colour: boolean): Renderer {
+  const paint = (code: string, text: string): string => (colour && text !== '' ? `${code}${text}${RESET}` : text);
+  /** What is being written: the next thing of another kind begins on a new line. */
+  let open: 'text' | 'thinking' | null = null;
+
+  const close = (): string => {
+    const end = open === null ? '' : '\n';
+    open = null;
+    return end;
+  };
+  const say = (kind: 'text' | 'thinking', text: string): string => {
+    if (text === '') return '';
+    const before = open === null || open === kind ? '' : '\n';
+    open = kind;
+    return before + (kind === 'thinking' ? paint(GREY, printable(text)) : printable(text));
+  };
+  const line = (code: string, text: string): string => `${close()}${paint(code, text)}\n`;
+
+  function stream(data: StreamEventData): string {
+    switch (data.event_kind) {
+      case 'part_start': {
+        const { part } = data;
+        const spoken = part.part_kind === 'text' || part.part_kind === 'thinking';
+        return spoken ? close() + say(part.part_kind, part.content) : '';
+      }
+      case 'part_delta':
+        return say(data.delta.part_delta_kind, data.delta.content_delta ?? '');
+      case 'function_tool_call':
+        return line(CYAN, `→ ${printable(data.part.tool_name)} ${short(data.part.args)}`);
+      case 'function_tool_result': {
+        const part = 'part' in data ? data.part : data.result;
+        const refused = part.part_kind === 'retry-prompt' ? 'to be called again: ' : '';
+        return line(GREY, `← ${printable(part.tool_name ?? '')} ${refused}${short(part.content)}`);
+      }
+      default:
+        return '';
+    }
+  }
+
+  return {
+    render(event) {
+      switch (event.type) {
+        case 'run_started':
+          return '';
+        case 'pydantic_ai_event':
+          return stream(event.data);
+        case 'run_succeeded': {
+          const { output } = event.data;
+          // A text has been shown while it came.
+          return (
+            close() + (output === undefined || typeof output === 'string' ? '' : `${JSON.stringify(output, null, 2)}\n`)
+          );
+        }
+        case 'run_failed':
+          return line(RED, `failed: ${printable(event.data.error)}${reasonOf(event.data.reason)}`);
+        case 'run_cancelled':
+          return line(RED, `cancelled${reasonOf(event.data.message ?? event.data.reason)}`);
+      }
+    },
+  };
+}
+
+function reasonOf(reason: string | null | undefined): string {
+  return reason == null ? '' : ` (${printable(reason)})`;
+}
+
+function short(value: unknown): string {
+  const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
+  const flat = printable(text).replaceAll(/\s+/g, ' ');
+  return flat.length <= MAX_DETAIL ? flat : `${flat.slice(0, MAX_DETAIL)}…`;
+}
+
+/** Without what would move the cursor, colour the terminal, or write elsewhere; line breaks and tabs stay. */
+export function printable(text: string): string {
+  return text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\ufffd');
+}

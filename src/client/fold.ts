@@ -1,0 +1,119 @@
+// A run's events folded into what a user interface shows: texts as they grow, thinking, tool calls with their results, and
+// how it ended. One function, no state of its own: keep the view, fold the next event in.
+
+import type { DeferredToolCall, JsonValue, RunEvent, StreamEventData, TerminalStatus, Usage } from './types.ts';
+
+export interface TextItem {
+  readonly kind: 'text' | 'thinking';
+  readonly text: string;
+  /** The model is done with it. */
+  readonly complete: boolean;
+}
+
+export interface ToolItem {
+  readonly kind: 'tool';
+  readonly toolCallId: string;
+  readonly toolName: string;
+  /** JSON text, or an object, as the model gave it. */
+  readonly args: JsonValue;
+  /** `called`: no result yet; `retried`: the model is asked to correct its call. */
+  readonly state: 'called' | 'returned' | 'retried';
+  readonly result: JsonValue;
+}
+
+export type RunItem = TextItem | ToolItem;
+
+/** Everything so far. */
+export interface RunView {
+  readonly status: 'running' | TerminalStatus;
+  /** In order of appearance, all rounds of the model. */
+  readonly items: readonly RunItem[];
+  /** The last event's id. */
+  readonly cursor: string;
+  /** Of a success with an output. */
+  readonly output?: JsonValue;
+  /** Of a success with a question. */
+  readonly question?: DeferredToolCall;
+  /** Of a failure, or of a cancel that gave a text. */
+  readonly error?: string;
+  readonly usage?: Usage;
+  /** Place of each part of the current answer in `items`, by the event's index. */
+  readonly open: Readonly<Record<number, number>>;
+}
+
+/** A run that has not begun. */
+export const EMPTY_VIEW: RunView = { status: 'running', items: [], cursor: '0-0', open: {} };
+
+/** The view after one more event. The old one is not changed. */
+export function foldEvent(view: RunView, event: RunEvent): RunView {
+  const next = { ...view, cursor: event.id };
+  switch (event.type) {
+    case 'run_started':
+      return next;
+    case 'pydantic_ai_event':
+      return foldData(next, event.data);
+    case 'run_succeeded': {
+      const { output, deferred_tool_call: question } = event.data;
+      const result = question === undefined ? { output } : { question };
+      return { ...next, status: 'succeeded', ...result, ...usageOf(event.data) };
+    }
+    case 'run_failed':
+      return { ...next, status: 'failed', error: event.data.error, ...usageOf(event.data) };
+    case 'run_cancelled': {
+      const error = event.data.message ?? event.data.reason;
+      return { ...next, status: 'cancelled', ...(error == null ? {} : { error }), ...usageOf(event.data) };
+    }
+  }
+}
+
+function usageOf({ usage }: { readonly usage?: Usage | null }): { readonly usage?: Usage } {
+  return usage == null ? {} : { usage };
+}
+
+function foldData(view: RunView, data: StreamEventData): RunView {
+  switch (data.event_kind) {
+    case 'part_start': {
+      const { part } = data;
+      // Index 0 begins the next answer of the model.
+      const open = data.index === 0 ? {} : view.open;
+      if (part.part_kind !== 'text' && part.part_kind !== 'thinking') return { ...view, open };
+      const item: TextItem = { kind: part.part_kind, text: part.content, complete: false };
+      return { ...view, items: [...view.items, item], open: { ...open, [data.index]: view.items.length } };
+    }
+    case 'part_delta':
+      return changeText(view, data.index, (item) => ({ ...item, text: item.text + (data.delta.content_delta ?? '') }));
+    case 'part_end':
+      return changeText(view, data.index, (item) => ({ ...item, complete: true }));
+    case 'function_tool_call': {
+      const { tool_call_id: toolCallId, tool_name: toolName, args } = data.part;
+      // JSON on the wire, whatever the server's own type is.
+      const given = (args ?? null) as JsonValue;
+      const item: ToolItem = { kind: 'tool', toolCallId, toolName, args: given, state: 'called', result: null };
+      return { ...view, items: [...view.items, item] };
+    }
+    case 'function_tool_result': {
+      const part = 'part' in data ? data.part : data.result;
+      const state = part.part_kind === 'tool-return' ? 'returned' : 'retried';
+      const place = view.items.findLastIndex((item) => item.kind === 'tool' && item.toolCallId === part.tool_call_id);
+      // The content of either part is JSON on the wire.
+      const result = part.content as JsonValue;
+      return changeItem(view, place, (item) => (item.kind === 'tool' ? { ...item, state, result } : item));
+    }
+    default:
+      return view;
+  }
+}
+
+function changeText(view: RunView, index: number, change: (item: TextItem) => TextItem): RunView {
+  return changeItem(view, view.open[index] ?? -1, (item) => (item.kind === 'tool' ? item : change(item)));
+}
+
+function changeItem(view: RunView, place: number, change: (item: RunItem) => RunItem): RunView {
+  const item = view.items[place];
+  return item === undefined ? view : { ...view, items: view.items.with(place, change(item)) };
+}
+
+/** The texts of a view, joined: what the agent has said so far. */
+export function textOf(view: RunView): string {
+  return view.items.map((item) => (item.kind === 'text' ? item.text : '')).join('');
+}
