@@ -2,7 +2,7 @@
 // and where to publish events; no HTTP, no layer, no store.
 
 import type { JsonValue } from '../base/json.ts';
-import type { AgentStreamEvent, RunUsage } from '../protocol/events.ts';
+import type { AgentStreamEvent } from '../protocol/events.ts';
 import type { ModelMessage, ModelResponse, RequestPart, UserPromptPart } from '../protocol/messages.ts';
 import type { DeferredToolResults } from '../protocol/runs.ts';
 import { agentErrors, MAX_HISTORY_MESSAGES, REQUEST_LIMIT } from './errors.ts';
@@ -14,6 +14,7 @@ import { createRetryCounters } from './retry-counters.ts';
 import { readAnswer } from './text-answer.ts';
 import { answerToolCalls, type DeferredCall } from './tool-calls.ts';
 import type { Toolset } from './toolset.ts';
+import type { UsageMeter } from './usage.ts';
 
 /** What an agent run starts from and works with. */
 export interface AgentRunOptions {
@@ -32,6 +33,8 @@ export interface AgentRunOptions {
   readonly now: () => string;
   /** Publishes events in order; the promise holds the loop back while too many are not yet durable. */
   readonly emit: (events: readonly AgentStreamEvent[]) => Promise<void>;
+  /** Told of every response, whole or not: however the run ends, what it has used is known. */
+  readonly usage: UsageMeter;
   readonly signal: AbortSignal;
 }
 
@@ -41,7 +44,6 @@ export interface AgentOutcome {
   readonly result: { readonly output: JsonValue } | { readonly deferred: readonly DeferredCall[] };
   /** The messages of this run, to be appended to the stored ones (spec 06 §12). */
   readonly newMessages: readonly ModelMessage[];
-  readonly usage: RunUsage;
 }
 
 /** Runs the agent to its output. Throws what ended it otherwise: AgentError, the model's error, or the abort reason. */
@@ -54,13 +56,11 @@ export async function runAgent(options: AgentRunOptions): Promise<AgentOutcome> 
   const firstNew = messages.length;
   const counters = createRetryCounters();
   let outputRetries = 0;
-  let promptTokens = 0;
-  let completionTokens = 0;
 
   function ended(result: AgentOutcome['result'], closing: readonly RequestPart[] = []): AgentOutcome {
     // The model is not asked again: this request only keeps the stored history free of open calls (spec 06 §6.2).
     if (closing.length > 0) messages.push(newRequest(closing, now(), messageRunId));
-    return { result, newMessages: messages.slice(firstNew), usage: { promptTokens, completionTokens } };
+    return { result, newMessages: messages.slice(firstNew) };
   }
 
   let parts = await firstParts(options, messages, emit);
@@ -69,8 +69,6 @@ export async function runAgent(options: AgentRunOptions): Promise<AgentOutcome> 
     if (step > REQUEST_LIMIT) throw agentErrors.requestLimit();
     const response = await request(options, messages, emit);
     messages.push(response);
-    promptTokens += Number(response.usage.input_tokens);
-    completionTokens += Number(response.usage.output_tokens);
     signal.throwIfAborted();
 
     const calls = toolCallsOf(response.parts);
@@ -136,7 +134,15 @@ async function request(
   const timestamp = options.now();
   const collector = createPartCollector(model.providerName, toolset);
   const call = { messages: mergeRequests(messages), tools: toolset.definitions };
-  for await (const deltas of model.stream(call, signal)) await emit(collector.take(deltas));
+  try {
+    for await (const deltas of model.stream(call, signal)) {
+      await emit(collector.take(deltas));
+      // A model that goes on after the abort is not listened to; leaving the loop closes its stream.
+      signal.throwIfAborted();
+    }
+  } finally {
+    options.usage.add(collector.usage);
+  }
   await emit(collector.end());
   return {
     parts: collector.parts,

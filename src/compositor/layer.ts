@@ -28,6 +28,12 @@ export interface LayerType<Config = unknown, State = unknown, L extends Layer = 
   readonly config: Schema<Config>;
   readonly state: Schema<State>;
   readonly deps: Readonly<Record<string, DependencySpec>>;
+  /**
+   * Present on types whose layers hold something outside this process. Whether a stored state is of such a layer and names
+   * something to delete. A rebase (rebase.ts) asks for entries whose layer is gone: the first type that recognises one
+   * enters it by itself, with the default config and the dependencies that happen to be there, and exits it with `delete`.
+   */
+  recogniseState?(state: JsonObject): boolean;
   /** Builds an instance. No side effects outside it; may throw to refuse the composition. */
   create(init: LayerInit<Config, State>): L;
 }

@@ -1,6 +1,7 @@
 // Entering and exiting one layer (spec 02 §4): scope, hook, state. The order over layers and what is reported is run.ts's.
 
 import { CodedError } from '../base/errors.ts';
+import { untilAbandoned, within } from '../base/waiting.ts';
 import type { ExitIntent, LifecycleState } from '../protocol/runs.ts';
 import type { CloseScope, Layer } from './layer.ts';
 
@@ -30,21 +31,36 @@ export interface ExitOptions {
   readonly onError: (name: string, error: unknown) => void;
 }
 
-/** Opens the scope, then creates (`new`) or resumes (`suspended`). When the hook fails the scope is closed and the state stays. */
+/**
+ * Opens the scope, then creates (`new`) or resumes (`suspended`). When the hook fails the scope is closed and the state stays.
+ * A hook that goes on after the abort gets the time of an exit hook, and is then left behind.
+ */
 export async function enterSlot(slot: Slot, signal: AbortSignal, options: ExitOptions): Promise<void> {
   const { layer } = slot;
   signal.throwIfAborted();
   slot.resumed = slot.state === 'suspended';
-  slot.close = (await layer.open?.(signal)) ?? null;
+  slot.close = await openScope(slot, signal, options);
   try {
-    if (slot.resumed) await layer.onResume?.(signal);
-    else await layer.onCreate?.(signal);
+    const entering = slot.resumed ? layer.onResume?.(signal) : layer.onCreate?.(signal);
+    if (entering !== undefined) await untilAbandoned(entering, signal, options.timeoutMs);
   } catch (error) {
     await closeScope(slot, options);
     throw error;
   }
   slot.state = 'active';
   slot.intent = 'delete';
+}
+
+async function openScope(slot: Slot, signal: AbortSignal, options: ExitOptions): Promise<CloseScope | null> {
+  const opening = slot.layer.open?.(signal);
+  if (opening === undefined) return null;
+  try {
+    return await untilAbandoned(opening, signal, options.timeoutMs);
+  } catch (error) {
+    // One that opens after all is closed by nobody else. Its failure is the error at hand, or came too late to matter.
+    opening.then((close) => shielded(slot.name, options, close)).catch(() => {});
+    throw error;
+  }
 }
 
 /** Suspends or deletes, then closes the scope; the state is set whatever they do. Never throws: errors go to `onError`. */
@@ -63,23 +79,10 @@ async function closeScope(slot: Slot, options: ExitOptions): Promise<void> {
 }
 
 /** Runs a task out of reach of the run's abort, for a bounded time; one that ignores its signal is left behind. */
-async function shielded(
-  name: string,
-  options: ExitOptions,
-  task: (signal: AbortSignal) => Promise<void>,
-): Promise<void> {
-  const controller = new AbortController();
-  const expired = Promise.withResolvers<never>();
-  const timer = setTimeout(() => {
-    const error = new ExitTimeoutError(name, options.timeoutMs);
-    controller.abort(error);
-    expired.reject(error);
-  }, options.timeoutMs);
+async function shielded(name: string, options: ExitOptions, task: CloseScope): Promise<void> {
   try {
-    await Promise.race([task(controller.signal), expired.promise]);
+    await within(options.timeoutMs, new ExitTimeoutError(name, options.timeoutMs), task);
   } catch (error) {
     options.onError(name, error);
-  } finally {
-    clearTimeout(timer);
   }
 }

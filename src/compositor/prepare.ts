@@ -1,63 +1,71 @@
 // From a plan and a snapshot to bound layers, without side effects (spec 02 §3 steps 1–7): nothing has happened outside
 // this process when one of these checks throws.
 
-import type { LayerSessionSnapshot, LifecycleState, SessionSnapshot } from '../protocol/runs.ts';
+import type { LayerSessionSnapshot, SessionSnapshot } from '../protocol/runs.ts';
 import { numberRepr } from '../wiretext/numbers.ts';
 import { CompositionError } from './errors.ts';
 import type { Layer, LayerType } from './layer.ts';
 import type { Slot } from './lifecycle.ts';
 import type { PlannedLayer, RunPlan } from './plan.ts';
-import { validConfig, validState } from './validated.ts';
+import { freshEntry, type RebasedSnapshot, rebaseSnapshot, storedEntry } from './rebase.ts';
+import { validConfig } from './validated.ts';
+
+/** Layers that are ready to enter. */
+export interface Prepared<L extends Layer = Layer> {
+  readonly slots: readonly Slot<L>[];
+  /** Entries of the snapshot that no layer took over, in snapshot order; without a rebase there are none. */
+  readonly leftovers: readonly LayerSessionSnapshot[];
+}
 
 /**
  * Validates all configs, then the snapshot and all states, then runs the factories and binds dependencies.
  * @throws CompositionError with the texts of spec 02 §3; or what a factory throws.
  */
-export function prepareSlots<L extends Layer>(plan: RunPlan<L>, snapshot: SessionSnapshot | null): readonly Slot<L>[] {
+export function prepareSlots<L extends Layer>(
+  plan: RunPlan<L>,
+  snapshot: SessionSnapshot | null,
+  rebase = false,
+): Prepared<L> {
   const configs = plan.layers.map(({ type, config }) => validConfig(type, config));
-  const stored = snapshot === null ? null : matchingLayers(plan, snapshot);
-  const states = plan.layers.map(({ type }, i) => validState(type, enterable(stored?.[i])?.runtime_state ?? null));
+  const { entries, leftovers } = storedEntries(plan, snapshot, rebase);
   const slots = plan.layers.map(
     ({ name, type }, i): Slot<L> => ({
       name,
-      layer: type.create({ name, config: configs[i], state: states[i] }),
-      state: stored?.[i]?.lifecycle_state ?? 'new',
+      layer: type.create({ name, config: configs[i], state: entries[i]?.state }),
+      state: entries[i]?.lifecycle ?? 'new',
       intent: 'delete',
       resumed: false,
       close: null,
     }),
   );
   bindAll(plan.layers, slots);
-  return slots;
+  return { slots, leftovers };
 }
 
-/** @throws CompositionError for a state that cannot be entered. */
-export function checkEnterable(name: string, state: LifecycleState): void {
-  if (state === 'closed') throw new CompositionError(`Layer '${name}' is closed; CLOSED snapshots cannot be entered.`);
-  if (state === 'active') {
-    throw new CompositionError(`Layer '${name}' is already active; ACTIVE snapshots are not allowed.`);
-  }
+function storedEntries(plan: RunPlan, snapshot: SessionSnapshot | null, rebase: boolean): RebasedSnapshot {
+  if (snapshot === null) return { entries: plan.layers.map(({ type }) => freshEntry(type)), leftovers: [] };
+  checkVersion(snapshot);
+  if (rebase && !namesMatch(plan, snapshot)) return rebaseSnapshot(plan, snapshot);
+  checkNames(plan, snapshot);
+  return { entries: plan.layers.map(({ type }, i) => storedEntry(type, snapshot.layers[i])), leftovers: [] };
 }
 
-function enterable(layer: LayerSessionSnapshot | undefined): LayerSessionSnapshot | undefined {
-  if (layer !== undefined) checkEnterable(layer.name, layer.lifecycle_state);
-  return layer;
+function checkVersion({ schema_version }: SessionSnapshot): void {
+  if (schema_version === 1) return;
+  throw new CompositionError(`Unsupported compositor session snapshot schema_version: ${numberRepr(schema_version)}.`);
 }
 
-function matchingLayers(plan: RunPlan, snapshot: SessionSnapshot): readonly LayerSessionSnapshot[] {
-  if (snapshot.schema_version !== 1) {
-    const version = numberRepr(snapshot.schema_version);
-    throw new CompositionError(`Unsupported compositor session snapshot schema_version: ${version}.`);
-  }
-  const expected = plan.layers.map(({ name }) => name);
-  const got = snapshot.layers.map(({ name }) => name);
-  if (expected.length !== got.length || expected.some((name, i) => name !== got[i])) {
-    throw new CompositionError(
-      'CompositorSessionSnapshot layer names must match compositor layers in order. ' +
-        `Expected [${expected.join(', ')}], got [${got.join(', ')}].`,
-    );
-  }
-  return snapshot.layers;
+function namesMatch({ layers }: RunPlan, snapshot: SessionSnapshot): boolean {
+  return layers.length === snapshot.layers.length && layers.every(({ name }, i) => name === snapshot.layers[i]?.name);
+}
+
+function checkNames(plan: RunPlan, snapshot: SessionSnapshot): void {
+  if (namesMatch(plan, snapshot)) return;
+  const names = (layers: readonly { readonly name: string }[]) => layers.map(({ name }) => name).join(', ');
+  throw new CompositionError(
+    'CompositorSessionSnapshot layer names must match compositor layers in order. ' +
+      `Expected [${names(plan.layers)}], got [${names(snapshot.layers)}].`,
+  );
 }
 
 function bindAll<L extends Layer>(planned: readonly PlannedLayer<L>[], slots: readonly Slot<L>[]): void {

@@ -4,17 +4,29 @@
 import type { ExitIntent, LayerSessionSnapshot, SessionSnapshot } from '../protocol/runs.ts';
 import { CompositionError, keyErrorText } from './errors.ts';
 import type { Layer } from './layer.ts';
+import { removeLeftovers } from './leftovers.ts';
 import { type ExitOptions, enterSlot, exitSlot, type Slot } from './lifecycle.ts';
 import type { RunPlan } from './plan.ts';
-import { checkEnterable, prepareSlots } from './prepare.ts';
+import { type Prepared, prepareSlots } from './prepare.ts';
+import { checkEnterable } from './rebase.ts';
+import type { LayerRegistry } from './registry.ts';
 
 /** Milliseconds that each exit hook and each scope gets by default. The reference has no bound (spec 02 §14.14). */
 export const DEFAULT_EXIT_TIMEOUT_MS = 10_000;
+/** Times that: all hooks and scopes of a run together. Many layers that hang cannot keep it for hours … */
+const EXIT_TIMES = 2.5;
+/** … but each is still told, and gets this part of its time. */
+const LATE_EXIT_PART = 0.01;
 
 /** Options of a run. */
-export interface RunOptions {
-  /** Milliseconds that each exit hook and each scope gets. Default 10,000. */
+export interface RunOptions<L extends Layer = Layer> {
+  /** Milliseconds that each exit hook and each scope gets, and all together 2.5 times. Default 10,000. */
   readonly exitTimeoutMs?: number;
+  /**
+   * What happens to a snapshot whose layer names differ from the plan's. Default: an error, as in the reference. With a
+   * registry, a rebase (rebase.ts); its types recognise the layers that are left over, which are deleted.
+   */
+  readonly rebase?: LayerRegistry<L> | null;
   /** Told of every exit error that the run does not report because another one came first. */
   readonly onSuppressedError?: (layerName: string, error: unknown) => void;
 }
@@ -23,6 +35,8 @@ export interface RunOptions {
 export interface CompositorRun<L extends Layer = Layer> {
   /** Layers by name, in graph order. Bound, whether entered or not. */
   readonly layers: ReadonlyMap<string, L>;
+  /** Whether all layers have been entered (and perhaps exited since). */
+  readonly entered: boolean;
   /** @throws CompositionError when no layer has the name. */
   get(name: string): L;
   /**
@@ -32,6 +46,8 @@ export interface CompositorRun<L extends Layer = Layer> {
   enter(signal: AbortSignal): Promise<void>;
   /** Gives every layer the intent of the plan's exit policy. Until then it is `delete`. */
   applyExitPolicy(): void;
+  /** Deletes what a rebase left over; to be called once, after `enter`. Out of reach of the run's abort; never rejects. */
+  removeLeftovers(): Promise<void>;
   /** @throws CompositionError unless the layer is there and active. */
   setExitIntent(name: string, intent: ExitIntent): void;
   /**
@@ -50,12 +66,15 @@ export interface CompositorRun<L extends Layer = Layer> {
 export function prepareRun<L extends Layer>(
   plan: RunPlan<L>,
   snapshot: SessionSnapshot | null,
-  options: RunOptions = {},
+  options: RunOptions<L> = {},
 ): CompositorRun<L> {
-  return new LayerRun(plan, prepareSlots(plan, snapshot), options);
+  return new LayerRun(plan, prepareSlots(plan, snapshot, (options.rebase ?? null) !== null), options);
 }
 
-/** Enters, applies the exit policy, runs the body, exits. The body's error wins over errors of exit hooks (spec 02 §14.4). */
+/**
+ * Enters, applies the exit policy, runs the body, exits. The body's error wins over errors of exit hooks (spec 02 §14.4).
+ * Leftovers of a rebase are deleted beside the body: once the layers are entered, the session is theirs.
+ */
 export async function withinRun<L extends Layer, T>(
   run: CompositorRun<L>,
   signal: AbortSignal,
@@ -63,15 +82,23 @@ export async function withinRun<L extends Layer, T>(
 ): Promise<T> {
   await run.enter(signal);
   run.applyExitPolicy();
-  let result: T;
+  const removal = run.removeLeftovers();
   try {
-    result = await body();
+    const result = await bodyOf(run, body);
+    await run.exit();
+    return result;
+  } finally {
+    await removal;
+  }
+}
+
+async function bodyOf<T>(run: CompositorRun, body: () => Promise<T>): Promise<T> {
+  try {
+    return await body();
   } catch (error) {
     await run.exit({ bodyFailed: true });
     throw error;
   }
-  await run.exit();
-  return result;
 }
 
 class LayerRun<L extends Layer> implements CompositorRun<L> {
@@ -79,16 +106,25 @@ class LayerRun<L extends Layer> implements CompositorRun<L> {
   readonly #plan: RunPlan<L>;
   readonly #slots: readonly Slot<L>[];
   readonly #byName: ReadonlyMap<string, Slot<L>>;
+  readonly #leftovers: Prepared['leftovers'];
+  readonly #registry: LayerRegistry<L> | null;
   readonly #timeoutMs: number;
   readonly #suppress: (layerName: string, error: unknown) => void;
+  #entered = false;
 
-  constructor(plan: RunPlan<L>, slots: readonly Slot<L>[], options: RunOptions) {
+  constructor(plan: RunPlan<L>, { slots, leftovers }: Prepared<L>, options: RunOptions<L>) {
     this.layers = new Map(slots.map(({ name, layer }) => [name, layer]));
     this.#plan = plan;
     this.#slots = slots;
     this.#byName = new Map(slots.map((slot) => [slot.name, slot]));
+    this.#leftovers = leftovers;
+    this.#registry = options.rebase ?? null;
     this.#timeoutMs = options.exitTimeoutMs ?? DEFAULT_EXIT_TIMEOUT_MS;
     this.#suppress = options.onSuppressedError ?? (() => {});
+  }
+
+  get entered(): boolean {
+    return this.#entered;
   }
 
   get(name: string): L {
@@ -109,6 +145,18 @@ class LayerRun<L extends Layer> implements CompositorRun<L> {
         throw error;
       }
     }
+    this.#entered = true;
+  }
+
+  async removeLeftovers(): Promise<void> {
+    if (this.#registry === null || this.#leftovers.length === 0) return;
+    await removeLeftovers(this.#leftovers, {
+      registry: this.#registry,
+      layers: this.layers.values(),
+      timeoutMs: this.#timeoutMs,
+      totalMs: EXIT_TIMES * this.#timeoutMs,
+      onError: this.#suppress,
+    });
   }
 
   applyExitPolicy(): void {
@@ -152,8 +200,12 @@ class LayerRun<L extends Layer> implements CompositorRun<L> {
   }
 
   async #exitActive(options: ExitOptions): Promise<void> {
+    const end = performance.now() + EXIT_TIMES * options.timeoutMs;
+    const least = LATE_EXIT_PART * options.timeoutMs;
     for (const slot of this.#slots.toReversed()) {
-      if (slot.state === 'active') await exitSlot(slot, options);
+      if (slot.state !== 'active') continue;
+      const left = Math.max(end - performance.now(), least);
+      await exitSlot(slot, left < options.timeoutMs ? { ...options, timeoutMs: left } : options);
     }
   }
 }

@@ -2,6 +2,7 @@
 // client's errors into one type; decides status and kind, and masks secrets in what came from upstream.
 
 import { CodedError } from '../base/errors.ts';
+import { maskSecrets } from '../observe/secrets.ts';
 import {
   DaemonProtocolError,
   DaemonRejection,
@@ -9,7 +10,6 @@ import {
   type ErrorPair,
   pairInsideEnvelope,
 } from '../peers/plugin-daemon/errors.ts';
-import { maskSecrets } from '../peers/plugin-daemon/secrets.ts';
 import { pyRepr } from '../wiretext/repr.ts';
 
 /** What kind of failure it was. `http`: carries a status. `api`: an error without one. `user`: the configuration's fault. */

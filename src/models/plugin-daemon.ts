@@ -2,8 +2,8 @@
 // deltas. Transport, framing and errors of the wire are peers/plugin-daemon's; the loop is agent/'s.
 
 import type { AgentModel, ModelCall, ModelDelta, ToolDefinition } from '../agent/model.ts';
+import { secretValues } from '../observe/secrets.ts';
 import type { DaemonCall, PluginDaemonClient } from '../peers/plugin-daemon/client.ts';
-import { secretValues } from '../peers/plugin-daemon/secrets.ts';
 import { createChunkReader } from './chunk-deltas.ts';
 import { maxTokensText, modelParameters } from './model-parameters.ts';
 import { asModelError, modelProtocolError } from './plugin-daemon-error.ts';

@@ -1,6 +1,8 @@
 // Keeps secrets out of logs and error texts: values registered at start (API keys, tokens, URL passwords) and
 // texts that look like credentials. It never decides what is logged, only what of it may be seen.
 
+import { longestFirst, replaceAny, spell } from './secrets.ts';
+
 /** What stands in the place of a secret. */
 export const REDACTED = '[redacted]';
 
@@ -9,7 +11,7 @@ export const MASK = '********';
 
 /** Replaces secrets in texts. Pure apart from `register`. */
 export interface Redactor {
-  /** Adds a secret value; its URL-encoded and base64 forms are covered too. Values shorter than 4 characters are ignored. */
+  /** Adds a secret value, however it may be spelled (secrets.ts). Values shorter than 4 characters are ignored. */
   register(secret: string): void;
   /** The text with every registered secret and everything that looks like a credential replaced. */
   text(text: string): string;
@@ -39,28 +41,19 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
 
 /** A redactor that knows these secrets. */
 export function createRedactor(secrets: Iterable<string> = []): Redactor {
-  const known = new Set<string>();
-  let ordered: readonly string[] = [];
+  let spellings: readonly string[] = [];
   const redactor: Redactor = {
     register(secret) {
-      if (secret.length < 4) return;
-      for (const form of [secret, encodeURIComponent(secret), btoaUtf8(secret)]) known.add(form);
-      // Longest first: a secret may contain another.
-      ordered = [...known].sort((a, b) => b.length - a.length);
+      if (secret.length >= 4) spellings = longestFirst([...spellings, ...spell(secret)]);
     },
     text(text) {
-      let out = text;
-      for (const secret of ordered) if (out.includes(secret)) out = out.replaceAll(secret, REDACTED);
+      let out = replaceAny(text, spellings, REDACTED);
       for (const [pattern, replacement] of PATTERNS) out = out.replace(pattern, replacement);
       return out;
     },
   };
   for (const secret of secrets) redactor.register(secret);
   return redactor;
-}
-
-function btoaUtf8(text: string): string {
-  return Buffer.from(text, 'utf8').toString('base64');
 }
 
 /**

@@ -1,181 +1,143 @@
-// One run from its first event to its terminal one: spec 02 §12.1 as a story. Everything that can be decided without side
-// effects is decided before any layer is entered, in the reference's order of texts (02 §14.2).
+// One run from its first event to its terminal one: starts it, has it executed (invocation.ts), and says how it ended.
+// Whatever is thrown, a run has one terminal event; what made it fail is told without secrets.
 
-import { runAgent } from '../agent/loop.ts';
-import { createToolset } from '../agent/toolset.ts';
-import { type Clock, rfc3339 } from '../base/clock.ts';
+import { AgentError } from '../agent/errors.ts';
 import { CodedError, errorText } from '../base/errors.ts';
-import { newMessageRunId } from '../base/ids.ts';
-import { CompositionError } from '../compositor/errors.ts';
-import { planRun } from '../compositor/plan.ts';
-import type { LayerRegistry } from '../compositor/registry.ts';
-import { type CompositorRun, prepareRun, withinRun } from '../compositor/run.ts';
-import { deferredResult, humanInput } from '../layers/human-input.ts';
-import { checkUserPrompts, composePrompts, userTurnContent } from '../layers/prompts.ts';
-import { checkShapes, historySlot, isLifecycleOnly, llmModel, outputContract, toolsOf } from '../layers/slots.ts';
-import type { AgentLayer, AgentLayerType } from '../layers/types.ts';
 import { PluginDaemonError } from '../models/plugin-daemon-error.ts';
 import type { Logger } from '../observe/logger.ts';
-import type { RunResult, RunUsage, TerminalEvent } from '../protocol/events.ts';
-import type { CreateRunRequest } from '../protocol/runs.ts';
-import type { FailureTexts, Wire } from '../protocol/wire.ts';
+import type { TerminalEvent } from '../protocol/events.ts';
+import type { Wire } from '../protocol/wire.ts';
+import {
+  abortCause,
+  CancelledError,
+  cancelledEvent,
+  EndedElsewhereError,
+  ShutdownError,
+  shutdownEvent,
+} from './aborts.ts';
+import { RunTimeoutError } from './deadline.ts';
 import { StoreUnavailableError } from './errors.ts';
+import { createInvocation, type Invocation, type InvocationDeps, type Remains } from './invocation.ts';
 import type { RunStore } from './ports.ts';
-import { type RunFunction, ShutdownError, shutdownEvent } from './scheduler.ts';
+import { createRunSecrets, maskingLogger, type RunSecrets } from './run-secrets.ts';
+import type { RunFunction } from './scheduler.ts';
 import { createEventSink, type EventSink, finishPersistently, RunOverError } from './sink.ts';
 
-export interface RunnerDeps {
+export interface RunnerDeps extends InvocationDeps {
   readonly store: RunStore;
   readonly wire: Wire;
-  readonly clock: Clock;
   readonly logger: Logger;
-  /** In the order in which their shape rules are checked. */
-  readonly layerTypes: readonly AgentLayerType[];
-  readonly registry: LayerRegistry<AgentLayer>;
+  /** Secrets of the process (config/secrets.ts): masked in error texts like the run's own. Default none. */
+  readonly configuredSecrets?: readonly string[];
 }
 
 /** The terminal event of a run whose events could not be stored for too long. It shows once the store is back. */
-const storeLostEvent: TerminalEvent = {
+const storeLostEvent = {
   type: 'run_failed',
   error: 'the store was unavailable for too long to record this run',
   reason: 'store_unavailable',
   errorType: null,
-  snapshot: null,
-  usage: null,
-};
+} as const;
+
+/** What the run at hand is told with. */
+interface Telling {
+  readonly wire: Wire;
+  readonly secrets: RunSecrets;
+  readonly logger: Logger;
+  readonly signal: AbortSignal;
+}
 
 /** Builds the function that executes runs. It ends every run itself and throws only when the store does not let it. */
 export function createRunner(deps: RunnerDeps): RunFunction {
-  return async (runId, request, signal) => {
-    const logger = deps.logger.child({ run_id: runId });
+  const { wire, configuredSecrets = [] } = deps;
+  return async (runId, submission, signal) => {
+    const secrets = createRunSecrets(submission.request.composition, configuredSecrets);
+    const logger = maskingLogger(deps.logger.child({ run_id: runId }), secrets);
     const sink = createEventSink({ ...deps, runId });
-    const found = await execute(deps, request, sink, signal, logger);
-    if (found === null) return;
-    const { ending, outcome } = await end(sink, found, signal, logger);
-    if (outcome.applied) logger.info('run ended', { type: ending.type, ...summary(ending) });
+    const invocation = createInvocation(deps, { submission, emit: sink.emit, signal, logger });
+    const telling: Telling = { wire, secrets, logger, signal };
+    const ending = await execute(invocation, sink, telling);
+    if (ending === null) return;
+    const outcome = await end(sink, ending, telling);
+    if (outcome.applied) logger.info('run ended', { type: outcome.ending.type, ...summary(outcome.ending) });
     else logger.warn('run was already over', { status: outcome.status });
   };
 }
 
-/** Writes the terminal event. One that cannot be written (nested beyond what prints) becomes a failure that says so. */
-async function end(sink: EventSink, ending: TerminalEvent, signal: AbortSignal, logger: Logger) {
+/** Runs to the terminal event, or to null when somebody else has already ended the run. */
+async function execute(invocation: Invocation, sink: EventSink, telling: Telling): Promise<TerminalEvent | null> {
+  const { signal, logger } = telling;
+  try {
+    signal.throwIfAborted();
+    await sink.started();
+    const succeeded = await invocation.run();
+    await sink.settled();
+    const cause = abortCause(signal);
+    // A stop that comes when the answer is there lets it stand. An accepted cancel has priority.
+    if (cause === null || cause instanceof ShutdownError) return succeeded;
+    throw cause;
+  } catch (error) {
+    const cause = abortCause(signal);
+    if (cause instanceof EndedElsewhereError || error instanceof RunOverError) {
+      logger.warn('run was ended elsewhere');
+      return null;
+    }
+    const remains = invocation.remains();
+    if (cause instanceof CancelledError) return { ...cancelledEvent(cause.intent), ...remains };
+    if (cause !== null) return leaving(remains, shutdownEvent);
+    if (error instanceof StoreUnavailableError) {
+      logger.warn('events of the run could not be stored', { error });
+      return { ...storeLostEvent, ...remains };
+    }
+    if (!(error instanceof CodedError)) logger.error('the run met an unexpected error', unexpected(error));
+    return failed(error, remains, telling);
+  }
+}
+
+/** The end of a run that did not succeed, with what it leaves behind. */
+function leaving(remains: Remains, ending: TerminalEvent): TerminalEvent {
+  return ending.type === 'run_succeeded' ? ending : { ...ending, ...remains };
+}
+
+/** `run_failed` in the words of the wire's vintage, without secrets. */
+function failed(error: unknown, remains: Remains, { wire, secrets }: Pick<Telling, 'wire' | 'secrets'>): TerminalEvent {
+  const structured = error instanceof PluginDaemonError ? error.structured() : null;
+  const texts = wire.failure(errorText(error), structured);
+  return {
+    type: 'run_failed',
+    error: secrets.mask(texts.error),
+    reason: texts.reason === null ? null : secrets.mask(texts.reason),
+    errorType: isLimit(error) ? 'agent_run_limit_exceeded' : null,
+    ...remains,
+  };
+}
+
+/** A limit of the run itself (spec 01 §7.5): time-outs of peers are none. */
+function isLimit(error: unknown): boolean {
+  return error instanceof RunTimeoutError || (error instanceof AgentError && error.code === 'request_limit');
+}
+
+/** Writes the terminal event; one that cannot be printed (a state nested too deep) goes without what does not print. */
+async function end(sink: EventSink, ending: TerminalEvent, telling: Telling) {
+  const { signal, logger } = telling;
   const options = {
     signal,
     onAway: (error: StoreUnavailableError) => logger.warn('the end of the run cannot be stored yet', { error }),
   };
   try {
-    return { ending, outcome: await finishPersistently(sink, ending, options) };
+    return await finishPersistently(sink, ending, options);
   } catch (error) {
     if (error instanceof StoreUnavailableError) throw error;
     logger.error('the end of the run cannot be written', unexpected(error));
-    const failed = failure({ error: errorText(error), reason: null });
-    return { ending: failed, outcome: await finishPersistently(sink, failed, options) };
+    const remains = { snapshot: null, usage: ending.usage };
+    const bare = ending.type === 'run_succeeded' ? failed(error, remains, telling) : leaving(remains, ending);
+    return await finishPersistently(sink, bare, options);
   }
-}
-
-/** Runs to the terminal event, or to null when somebody else has already ended the run. */
-async function execute(
-  deps: RunnerDeps,
-  request: CreateRunRequest,
-  sink: EventSink,
-  signal: AbortSignal,
-  logger: Logger,
-): Promise<TerminalEvent | null> {
-  try {
-    signal.throwIfAborted();
-    await sink.started();
-    const ending = await succeed(deps, request, sink, signal, logger);
-    await sink.settled();
-    return ending;
-  } catch (error) {
-    if (error instanceof RunOverError) {
-      logger.warn('run was ended elsewhere');
-      return null;
-    }
-    if (signal.reason instanceof ShutdownError) return shutdownEvent;
-    if (error instanceof StoreUnavailableError) {
-      logger.warn('events of the run could not be stored', { error });
-      return storeLostEvent;
-    }
-    if (!(error instanceof CodedError)) logger.error('the run met an unexpected error', unexpected(error));
-    const structured = error instanceof PluginDaemonError ? error.structured() : null;
-    return failure(deps.wire.failure(errorText(error), structured));
-  }
-}
-
-function failure(texts: FailureTexts): TerminalEvent {
-  return { type: 'run_failed', ...texts, errorType: null, snapshot: null, usage: null };
 }
 
 /** For the log: a bug of ours, or of a layer. */
 function unexpected(error: unknown): { readonly error: unknown; readonly stack?: string | undefined } {
   return error instanceof Error ? { error, stack: error.stack } : { error };
-}
-
-/** Runs the composition. Throws whatever makes the run fail. */
-async function succeed(
-  deps: RunnerDeps,
-  request: CreateRunRequest,
-  sink: EventSink,
-  signal: AbortSignal,
-  logger: Logger,
-): Promise<TerminalEvent> {
-  checkShapes(deps.layerTypes, request.composition.layers);
-  const plan = planRun(request.composition, request.on_exit, deps.registry);
-  const lifecycleOnly = isLifecycleOnly(request);
-  const run = prepareRun(plan, request.session_snapshot, {
-    onSuppressedError: (layer, error) => logger.error('layer exit failed', { layer, error: errorText(error) }),
-  });
-  const body = lifecycleOnly ? exitOnly : await agentBody(deps, request, run, sink, signal);
-  const { result, usage } = await withinRun(run, signal, body);
-  return { type: 'run_succeeded', snapshot: run.snapshot(), result, usage };
-}
-
-interface BodyResult {
-  readonly result: RunResult;
-  readonly usage: RunUsage | null;
-}
-
-/** A lifecycle-only run enters and exits its layers; its output is an explicit null (spec 02 §12.3). */
-async function exitOnly(): Promise<BodyResult> {
-  return { result: { output: null }, usage: null };
-}
-
-/** Resolves the slots in the order of spec 02 §12.1 steps 6–8; what it returns runs the agent. */
-async function agentBody(
-  deps: RunnerDeps,
-  request: CreateRunRequest,
-  run: CompositorRun<AgentLayer>,
-  sink: EventSink,
-  signal: AbortSignal,
-): Promise<() => Promise<BodyResult>> {
-  const prompts = composePrompts(run.layers.values());
-  const deferredResults = request.deferred_tool_results;
-  if (deferredResults === null) checkUserPrompts(prompts.user);
-  const output = await outputContract(run.layers);
-  const history = historySlot(run.layers);
-  const human = humanInput(run.layers);
-  const model = llmModel(run.layers);
-  const toolset = createToolset(toolsOf(run.layers), output);
-  if (deferredResults !== null && history === null) {
-    throw new CompositionError("Deferred tool results require a 'history' layer with prior message history.");
-  }
-  return async () => {
-    const { result, newMessages, usage } = await runAgent({
-      model,
-      toolset,
-      systemPrompts: prompts.system,
-      history: history?.read() ?? [],
-      userPrompt: userTurnContent(prompts.user),
-      deferredResults,
-      messageRunId: newMessageRunId(),
-      now: () => rfc3339(deps.clock.nowMicros()),
-      emit: sink.emit,
-      signal,
-    });
-    history?.append(newMessages);
-    return { result: 'output' in result ? result : deferredResult(result.deferred, human, history), usage };
-  };
 }
 
 function summary(ending: TerminalEvent): { readonly error?: string } {

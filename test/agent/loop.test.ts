@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'bun:test';
 import { newRequest } from '../../src/agent/messages.ts';
+import type { AgentModel } from '../../src/agent/model.ts';
 import type { ModelMessage } from '../../src/protocol/messages.ts';
-import { call, callPart, finish, NOW, play, response, shape, text, textPart, thinking } from './support.ts';
+import { call, callPart, finish, modelOf, NOW, play, response, shape, text, textPart, thinking } from './support.ts';
 
 const user = (content: string): ModelMessage =>
   newRequest([{ content, timestamp: NOW, part_kind: 'user-prompt' }], NOW, 'old');
@@ -133,6 +134,26 @@ describe('what ends a run without an answer', () => {
   });
 });
 
+test('a model that goes on after the abort is left, and its stream is closed', async () => {
+  const abort = new AbortController();
+  let closed = false;
+  const model: AgentModel = {
+    ...modelOf([]).model,
+    async *stream() {
+      try {
+        for (;;) {
+          yield [text('a')];
+          abort.abort(new Error('stop'));
+        }
+      } finally {
+        closed = true;
+      }
+    },
+  };
+  const { error, kinds } = await play([], { model, signal: abort.signal });
+  expect({ error, kinds, closed }).toEqual({ error: 'stop', kinds: ['PS(text)', 'FR', 'PD'], closed: true });
+});
+
 describe('answers that fall back to earlier text', () => {
   test('text beside a tool call answers when the next response is empty', async () => {
     const { output, error } = await play([[text('draft'), call('1', 'nope')], []]);
@@ -173,11 +194,20 @@ describe('messages', () => {
   test('usage is the sum over responses of the last one each reported', async () => {
     const usage = (inputTokens: number, outputTokens: number) =>
       ({ kind: 'usage', inputTokens, outputTokens }) as const;
-    const { outcome } = await play([
+    const played = await play([
       [usage(1, 1), call('1', 'nope'), usage(10, 5)],
       [text('ok'), usage(20, 3)],
     ]);
-    expect(outcome?.usage).toEqual({ promptTokens: 30, completionTokens: 8 });
+    expect(played.usage).toEqual({ promptTokens: 30, completionTokens: 8 });
+  });
+
+  test('usage is known when the run fails, and counts a response that broke off', async () => {
+    const { error, usage } = await play([
+      [{ kind: 'usage', inputTokens: 10, outputTokens: 5 }, call('1', 'nope')],
+      [text('no'), { kind: 'usage', inputTokens: 20, outputTokens: 3 }, new Error('cut')],
+    ]);
+    expect(error).toBe('cut');
+    expect(usage).toEqual({ promptTokens: 30, completionTokens: 8 });
   });
 
   test('a new user turn on an open tool call is refused before the model is asked', async () => {

@@ -4,8 +4,9 @@ import { type AgentOutcome, type AgentRunOptions, runAgent } from '../../src/age
 import type { AgentModel, ModelCall, ModelDelta } from '../../src/agent/model.ts';
 import type { AgentTool, OutputContract } from '../../src/agent/tools.ts';
 import { createToolset } from '../../src/agent/toolset.ts';
+import { createUsageMeter } from '../../src/agent/usage.ts';
 import type { JsonValue } from '../../src/base/json.ts';
-import type { AgentStreamEvent } from '../../src/protocol/events.ts';
+import type { AgentStreamEvent, RunUsage } from '../../src/protocol/events.ts';
 import type { ModelMessage } from '../../src/protocol/messages.ts';
 
 export type Answer = readonly ModelDelta[] | Error;
@@ -55,6 +56,8 @@ export interface Played {
   readonly events: readonly AgentStreamEvent[];
   readonly kinds: readonly string[];
   readonly calls: readonly ModelCall[];
+  /** However the run ended. */
+  readonly usage: RunUsage;
 }
 
 /** Options of the loop, or what they are made of. */
@@ -71,6 +74,7 @@ export async function play(
 ): Promise<Played> {
   const { model, calls } = modelOf(answers, options.maxTokens ?? null);
   const events: AgentStreamEvent[] = [];
+  const usage = createUsageMeter();
   let outcome: AgentOutcome | null = null;
   let error: string | null = null;
   try {
@@ -84,6 +88,7 @@ export async function play(
       messageRunId: 'message-run',
       now: () => NOW,
       emit: async (batch) => void events.push(...batch),
+      usage,
       signal: new AbortController().signal,
       ...options,
     });
@@ -91,7 +96,7 @@ export async function play(
     error = thrown instanceof Error ? thrown.message : String(thrown);
   }
   const output = outcome !== null && 'output' in outcome.result ? outcome.result.output : undefined;
-  return { outcome, output, error, events, kinds: events.map(shortName), calls };
+  return { outcome, output, error, events, kinds: events.map(shortName), calls, usage: usage.total };
 }
 
 /** `PS(text)`, `FR`, `PD`, `PE(text)`, `TC(false)`, `TR(retry)`: the notation of spec 06 §14. */

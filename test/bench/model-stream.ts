@@ -23,6 +23,7 @@ async function measure(): Promise<void> {
       readTimeoutSeconds: 600,
       writeTimeoutSeconds: 30,
       poolTimeoutSeconds: 10,
+      requestTimeoutSeconds: null,
       maxConnections: 100,
       maxKeepaliveConnections: 20,
       keepaliveExpirySeconds: 30,

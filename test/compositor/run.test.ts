@@ -1,4 +1,4 @@
-import { expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import { prepareRun, type RunOptions, withinRun } from '../../src/compositor/run.ts';
 import type { LayerExitSignals, SessionSnapshot } from '../../src/protocol/runs.ts';
 import { type Behaviour, plan, SUSPEND_ALL, snapshotOf, spec, ToyLayer, toyWorld } from './toy-layers.ts';
@@ -235,6 +235,87 @@ test('a hook that hangs is left behind after its time; the others still exit', a
   expect(reason).toHaveProperty('message', text);
   expect(log.slice(-4)).toEqual(['b.suspend', 'b.close', 'a.suspend', 'a.close']);
   expect(states()).toEqual(['suspended', 'suspended', 'suspended']);
+});
+
+test('many hooks that hang take the time of a few; each is still told', async () => {
+  const told: string[] = [];
+  const hang = (name: string) => () =>
+    new Promise<void>(() => {
+      told.push(name);
+    });
+  const names = Array.from({ length: 40 }, (_, i) => `h${i}`);
+  const behaviours = Object.fromEntries(names.map((name) => [name, { suspend: hang(name) }]));
+  const exitTimeoutMs = 100;
+  const run = prepareRun(
+    plan(
+      names.map((name) => spec(name)),
+      toyWorld(behaviours),
+    ),
+    null,
+    { exitTimeoutMs },
+  );
+  await run.enter(never);
+  run.applyExitPolicy();
+  const started = performance.now();
+  await expect(run.exit()).rejects.toThrow("Layer 'h39' did not exit within 0.1 seconds.");
+  // Forty times 100 ms would be 4 s.
+  expect(performance.now() - started).toBeLessThan(2_000);
+  expect(told).toEqual(names.toReversed());
+  expect(run.snapshot().layers.every(({ lifecycle_state }) => lifecycle_state === 'suspended')).toBe(true);
+});
+
+describe('a hook that goes on after the abort', () => {
+  const hang = () => new Promise<void>(() => {});
+
+  test.each(['create', 'resume'] as const)('is left behind while it enters: %s', async (hook) => {
+    const controller = new AbortController();
+    const { run, log } = threeLayers(
+      {
+        b: {
+          [hook]: () => {
+            controller.abort(new Error('cancelled'));
+            return hang();
+          },
+        },
+      },
+      { snapshot: hook === 'resume' ? stored() : null },
+      { exitTimeoutMs: 5 },
+    );
+    await expect(run.enter(controller.signal)).rejects.toThrow('cancelled');
+    const exit = hook === 'resume' ? 'suspend' : 'delete';
+    expect(log.slice(-3)).toEqual(['b.close', `a.${exit}`, 'a.close']);
+    expect(run.entered).toBe(false);
+  });
+
+  test('and opens its scope after all: the scope is closed', async () => {
+    const controller = new AbortController();
+    const opened = Promise.withResolvers<void>();
+    const closed = Promise.withResolvers<void>();
+    const { run } = threeLayers(
+      {
+        b: {
+          open: () => {
+            controller.abort(new Error('cancelled'));
+            return opened.promise;
+          },
+          close: () => closed.resolve(),
+        },
+      },
+      {},
+      { exitTimeoutMs: 5 },
+    );
+    await expect(run.enter(controller.signal)).rejects.toThrow('cancelled');
+    opened.resolve();
+    await closed.promise;
+  });
+});
+
+test('a run says whether its layers were entered', async () => {
+  const { run } = threeLayers();
+  expect(run.entered).toBe(false);
+  await run.enter(never);
+  await run.exit();
+  expect(run.entered).toBe(true);
 });
 
 test('layers without hooks pass through', async () => {

@@ -57,10 +57,14 @@ export class ToyLayer implements Layer {
   }
 }
 
-/** Registered types `toy` (with hooks, no dependencies), `needy` (needs `base`, may have `extra`) and `plain` (nothing). */
+/**
+ * Registered types `toy` (with hooks, no dependencies), `needy` (needs `base`, may have `extra`), `plain` (nothing) and
+ * `holder`, which needs `base` and recognises states whose note is `held`.
+ */
 export function toyWorld(behaviours: Readonly<Record<string, Behaviour>> = {}) {
   const log: string[] = [];
   const created: string[] = [];
+  const layers: ToyLayer[] = [];
   const toy = (typeId: string, className: string, deps: Readonly<Record<string, DependencySpec>>) => {
     const type: LayerType<Out<typeof toyConfig>, Out<typeof toyState>, ToyLayer> = {
       typeId,
@@ -70,7 +74,9 @@ export function toyWorld(behaviours: Readonly<Record<string, Behaviour>> = {}) {
       deps,
       create: ({ name, config, state }) => {
         created.push(name);
-        return new ToyLayer(name, config.label, Number(state.count), log, behaviours[name] ?? {});
+        const layer = new ToyLayer(name, config.label, Number(state.count), log, behaviours[name] ?? {});
+        layers.push(layer);
+        return layer;
       },
     };
     return type;
@@ -90,8 +96,12 @@ export function toyWorld(behaviours: Readonly<Record<string, Behaviour>> = {}) {
       extra: { classNames: ['ToyLayer', 'PlainLayer'], required: false },
     }),
     plain,
+    {
+      ...toy('holder', 'HolderLayer', { base: { classNames: ['ToyLayer'], required: true } }),
+      recogniseState: ({ note }) => note === 'held',
+    },
   ];
-  return { log, created, registry: createLayerRegistry(types) };
+  return { log, created, layers, registry: createLayerRegistry(types) };
 }
 
 /** A spec with defaults. */

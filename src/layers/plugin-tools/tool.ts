@@ -4,8 +4,8 @@
 import { readArguments } from '../../agent/arguments.ts';
 import type { FunctionTool } from '../../agent/tools.ts';
 import type { JsonObject } from '../../base/json.ts';
+import { maskSecrets, SECRET_NAME, secretValues } from '../../observe/secrets.ts';
 import type { PluginDaemonClient } from '../../peers/plugin-daemon/client.ts';
-import { maskSecrets, SECRET_NAME, secretValues } from '../../peers/plugin-daemon/secrets.ts';
 import { createToolMessageReader } from '../../peers/plugin-daemon/tool-messages.ts';
 import type { ExecutionContext } from '../../protocol/execution-context.ts';
 import { stringifyJson } from '../../wiretext/json.ts';

@@ -1,10 +1,11 @@
 // The client of the plugin daemon: one per process, shared by all runs. Sends a dispatch call and yields the items of
 // its answer. Model and tool calls both go through `streamItems`; what items and errors mean to them is theirs.
 
+import { limitSignal } from '../../base/waiting.ts';
 import type { PluginDaemonSettings } from '../../config/settings.ts';
 import { stringifyJson } from '../../wiretext/json.ts';
 import { createSlots } from '../slots.ts';
-import { DaemonProtocolError, DaemonTransportError, httpRejection } from './errors.ts';
+import { DaemonProtocolError, DaemonRequestTimeoutError, DaemonTransportError, httpRejection } from './errors.ts';
 import { type Channel, type Exchange, openExchange } from './exchange.ts';
 import { createItemReader } from './items.ts';
 import { createLineReader } from './lines.ts';
@@ -55,9 +56,16 @@ export const MAX_ERROR_BODY_BYTES = 64 * 1024;
 export const MAX_STREAM_BYTES = 256 * 1024 * 1024;
 
 /**
+ * Times the read time-out: a line, or the body of an error, in all. The read time-out ends a silence; without this a daemon
+ * that sends a byte now and then would never be silent.
+ */
+const LINE_READ_TIMES = 5;
+
+/**
  * A client with its connection pool. Throws DaemonProtocolError when the URL or the API key cannot be used.
  * Bun shows neither its write phase nor its pool: a peer that does not read is noticed by the read time-out, and the
- * write time-out has no effect of its own (design §4).
+ * write time-out has no effect of its own (design §4). The request time-out begins when the call has its connection:
+ * waiting for one has a time-out of its own.
  */
 export function createPluginDaemonClient(
   settings: PluginDaemonSettings,
@@ -78,6 +86,7 @@ export function createPluginDaemonClient(
     readTimeoutMs: timerMs(settings.readTimeoutSeconds),
   };
   const poolTimeoutMs = timerMs(settings.poolTimeoutSeconds);
+  const lineTimeoutMs = LINE_READ_TIMES * channel.readTimeoutMs;
   const slots = createSlots(settings.maxConnections, () => new DaemonTransportError('pool_timeout'));
   const headers: Readonly<Record<string, string>> = {
     'X-Api-Key': settings.apiKey === '' ? '' : headerValue('plugin daemon API key', settings.apiKey),
@@ -97,13 +106,16 @@ export function createPluginDaemonClient(
         body: bodyText(call),
       };
       const release = await slots.acquire(call.owner, poolTimeoutMs, signal);
+      const { requestTimeoutSeconds } = settings;
+      const limit = limitSignal(signal, requestTimeoutSeconds, (seconds) => new DaemonRequestTimeoutError(seconds));
       let exchange: Exchange | null = null;
       try {
-        exchange = await openExchange(channel, outgoing, signal);
-        if (exchange.status >= 400) throw httpRejection(exchange.status, await readErrorBody(exchange));
-        yield* readItems(exchange, call.exactNumbers === true);
+        exchange = await openExchange(channel, outgoing, limit.signal);
+        if (exchange.status >= 400) throw httpRejection(exchange.status, await readErrorBody(exchange, lineTimeoutMs));
+        yield* readItems(exchange, lineTimeoutMs, call.exactNumbers === true);
       } finally {
         exchange?.close();
+        limit.end();
         release();
       }
     },
@@ -112,10 +124,15 @@ export function createPluginDaemonClient(
   };
 }
 
-async function* readItems(exchange: Exchange, exactNumbers: boolean): AsyncGenerator<readonly unknown[], void, void> {
+async function* readItems(
+  exchange: Exchange,
+  lineTimeoutMs: number,
+  exactNumbers: boolean,
+): AsyncGenerator<readonly unknown[], void, void> {
   const lineReader = createLineReader();
   const itemReader = createItemReader({ exactNumbers });
   let bytes = 0;
+  let lineSince = performance.now();
   for (;;) {
     const chunk = await exchange.read();
     const lines: string[] = [];
@@ -127,6 +144,7 @@ async function* readItems(exchange: Exchange, exactNumbers: boolean): AsyncGener
         bytes += chunk.length;
         if (bytes > MAX_STREAM_BYTES) throw tooLarge();
         lineReader.push(chunk, lines);
+        if (lines.length === 0 && performance.now() - lineSince > lineTimeoutMs) throw tooSlow();
       }
     } catch (error) {
       fault = error;
@@ -140,16 +158,19 @@ async function* readItems(exchange: Exchange, exactNumbers: boolean): AsyncGener
     if (items.length > 0) yield items;
     if (fault !== null) throw fault;
     if (chunk === null) return;
+    if (lines.length > 0) lineSince = performance.now();
   }
 }
 
-async function readErrorBody(exchange: Exchange): Promise<string> {
+async function readErrorBody(exchange: Exchange, timeoutMs: number): Promise<string> {
   const decoder = new TextDecoder();
+  const since = performance.now();
   let text = '';
   let left = MAX_ERROR_BODY_BYTES;
   while (left > 0) {
     const chunk = await exchange.read();
     if (chunk === null) break;
+    if (performance.now() - since > timeoutMs) throw tooSlow();
     text += decoder.decode(chunk.subarray(0, left), { stream: true });
     left -= chunk.length;
   }
@@ -167,6 +188,10 @@ function bodyText(call: DaemonCall): string {
 
 function tooLarge(): DaemonProtocolError {
   return new DaemonProtocolError('stream_too_large', `Plugin daemon sent more than ${MAX_STREAM_BYTES} bytes`);
+}
+
+function tooSlow(): DaemonTransportError {
+  return new DaemonTransportError('read_timeout');
 }
 
 /** Seconds → milliseconds that a timer can hold: beyond 2^31 it would fire at once. */

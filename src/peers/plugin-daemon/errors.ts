@@ -8,6 +8,8 @@ export type TransportFault =
   | 'pool_timeout'
   | 'connect_timeout'
   | 'read_timeout'
+  /** Ours: the call took longer than it may in all. */
+  | 'request_timeout'
   | 'connect_failed'
   | 'name_resolution'
   | 'tls'
@@ -19,6 +21,7 @@ const TRANSPORT_TEXTS: Readonly<Record<TransportFault, string>> = {
   pool_timeout: 'PoolTimeout',
   connect_timeout: 'ConnectTimeout',
   read_timeout: 'ReadTimeout',
+  request_timeout: 'The plugin daemon took longer to answer than a call may take',
   connect_failed: 'All connection attempts failed',
   name_resolution: '[Errno -2] Name or service not known',
   tls: 'TLS handshake with the plugin daemon failed',
@@ -34,6 +37,14 @@ export class DaemonTransportError extends CodedError {
   constructor(fault: TransportFault, options?: ErrorOptions) {
     super(`daemon_${fault}`, TRANSPORT_TEXTS[fault], options);
     this.fault = fault;
+  }
+}
+
+/** A call that was ended because its time was over (`requestTimeoutSeconds`). */
+export class DaemonRequestTimeoutError extends DaemonTransportError {
+  constructor(seconds: number) {
+    super('request_timeout');
+    this.message = `${this.message}: ${seconds} seconds`;
   }
 }
 

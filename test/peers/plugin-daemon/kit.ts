@@ -16,6 +16,7 @@ export function daemonSettings(url: string, changes: Partial<PluginDaemonSetting
     readTimeoutSeconds: 600,
     writeTimeoutSeconds: 30,
     poolTimeoutSeconds: 10,
+    requestTimeoutSeconds: null,
     maxConnections: 100,
     maxKeepaliveConnections: 20,
     keepaliveExpirySeconds: 30,

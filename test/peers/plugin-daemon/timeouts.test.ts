@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import type { Socket } from 'bun';
+import { MAX_STREAM_BYTES } from '../../../src/peers/plugin-daemon/client.ts';
+import { DaemonTransportError } from '../../../src/peers/plugin-daemon/errors.ts';
 import { createReachability } from '../../../src/peers/plugin-daemon/reachability.ts';
 import { type FakeDaemon, lastItem, startFakeDaemon } from '../../fakes/plugin-daemon.ts';
 import { clientFor, collect, llmCall, quiet, textOf } from './kit.ts';
@@ -47,6 +49,75 @@ describe('a silent daemon', () => {
       items.push(...batch);
     }
     expect(items).toHaveLength(3);
+  });
+});
+
+describe('a daemon that speaks, but comes to no end', () => {
+  test('has five read time-outs for a line: a byte now and then is no sign of life', async () => {
+    const bytes = Array.from({ length: 3000 }, () => [{ raw: 'd' }, { delay: 10 }] as const).flat();
+    daemon.play({ llm: [['x', ...bytes]] });
+    const client = clientFor(daemon.url, { readTimeoutSeconds: 0.1 });
+    const { items, error } = await collect(client.streamItems(llmCall(), quiet()));
+    expect(items).toHaveLength(1);
+    expect(textOf(error)).toBe('ReadTimeout');
+    await daemon.waitForAbort();
+    expect(client.load().active).toBe(0);
+  });
+
+  test('the same for the body of an error', async () => {
+    const trickle = await startTrickle('HTTP/1.1 500 X\r\ncontent-length: 5000\r\n\r\n');
+    const client = clientFor(`http://127.0.0.1:${trickle.port}`, { readTimeoutSeconds: 0.1 });
+    expect(textOf((await collect(client.streamItems(llmCall(), quiet()))).error)).toBe('ReadTimeout');
+    await trickle.closed;
+    trickle.stop();
+  });
+
+  test('may send so many bytes and no more', async () => {
+    const flood = await startFlood();
+    const client = clientFor(`http://127.0.0.1:${flood.port}`);
+    const { items, error } = await collect(client.streamItems(llmCall(), quiet()));
+    expect(items).toEqual([]);
+    expect(error).toMatchObject({ fault: 'stream_too_large' });
+    await flood.closed;
+    flood.stop();
+    expect(flood.sent()).toBeLessThan(2 * MAX_STREAM_BYTES);
+  }, 30_000);
+
+  test('ends with the time that a call may take in all', async () => {
+    const slow = Array.from({ length: 3000 }, () => ['x', { delay: 10 }] as const).flat();
+    daemon.play({ llm: [slow] });
+    const client = clientFor(daemon.url, { requestTimeoutSeconds: 0.1 });
+    const { items, error } = await collect(client.streamItems(llmCall(), quiet()));
+    expect(items.length).toBeGreaterThan(0);
+    expect(error).toBeInstanceOf(DaemonTransportError);
+    expect(error).toMatchObject({ fault: 'request_timeout', code: 'daemon_request_timeout' });
+    expect(textOf(error)).toBe('The plugin daemon took longer to answer than a call may take: 0.1 seconds');
+    await daemon.waitForAbort();
+    expect(client.load().active).toBe(0);
+  });
+
+  test('which does not count the wait for a connection', async () => {
+    daemon.play({
+      llm: [
+        [{ delay: 500 }, lastItem()],
+        [{ delay: 300 }, lastItem()],
+      ],
+    });
+    const client = clientFor(daemon.url, { maxConnections: 1, requestTimeoutSeconds: 0.75 });
+    const calls = [1, 2].map(() => collect(client.streamItems(llmCall(), quiet())));
+    expect((await Promise.all(calls)).map(({ error }) => textOf(error))).toEqual(['no error', 'no error']);
+  });
+
+  test('and aborting comes before it', async () => {
+    daemon.play({ llm: [['x', { hang: true }]] });
+    const controller = new AbortController();
+    const call = collect(
+      clientFor(daemon.url, { requestTimeoutSeconds: 60 }).streamItems(llmCall(), controller.signal),
+    );
+    await daemon.waitForRequest(1);
+    controller.abort(new Error('cancelled'));
+    expect(textOf((await call).error)).toBe('cancelled');
+    await daemon.waitForAbort();
   });
 });
 
@@ -106,6 +177,60 @@ describe('the pool', () => {
     expect(users).toEqual(['a', 'a', 'b', 'a', 'a']);
   });
 });
+
+/** Answers with comments of a kilobyte as long as anybody reads. */
+async function startFlood() {
+  const closed = Promise.withResolvers<void>();
+  const lines = Buffer.alloc(1024 * 1024, `:${'x'.repeat(1022)}\n`);
+  let sent = 0;
+  const pour = (socket: Socket): void => {
+    for (;;) {
+      // Where the last write ended does not matter: a line may begin anew inside another.
+      const written = socket.write(lines);
+      if (written <= 0) return;
+      sent += written;
+      if (written < lines.length) return;
+    }
+  };
+  const listener = Bun.listen({
+    hostname: '127.0.0.1',
+    port: 0,
+    socket: {
+      data(socket) {
+        socket.write('HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n');
+        pour(socket);
+      },
+      drain: pour,
+      close: () => closed.resolve(),
+      error() {},
+    },
+  });
+  return { port: listener.port, closed: closed.promise, sent: () => sent, stop: () => listener.stop(true) };
+}
+
+/** Answers with this head, then with a byte every 5 ms. */
+async function startTrickle(
+  head: string,
+): Promise<{ readonly port: number; readonly closed: Promise<void>; stop(): void }> {
+  const closed = Promise.withResolvers<void>();
+  let timer: Timer | undefined;
+  const listener = Bun.listen({
+    hostname: '127.0.0.1',
+    port: 0,
+    socket: {
+      data(socket) {
+        socket.write(head);
+        timer ??= setInterval(() => socket.write('x'), 5);
+      },
+      close() {
+        clearInterval(timer);
+        closed.resolve();
+      },
+      error() {},
+    },
+  });
+  return { port: listener.port, closed: closed.promise, stop: () => listener.stop(true) };
+}
 
 /** A listener whose queue is full: its process is stopped, so nobody accepts, and further connections hang. */
 async function startStuckListener(): Promise<{ readonly port: number; stop(): void }> {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'bun:test';
-import { maskSecrets, secretValues } from '../../../src/peers/plugin-daemon/secrets.ts';
+import { maskSecrets, secretValues } from '../../src/observe/secrets.ts';
 
 const shown = (text: string, credentials: Record<string, unknown>, apiKey = '') =>
   maskSecrets(text, secretValues(credentials, apiKey));
