@@ -6,27 +6,39 @@ import { errorText } from './base/errors.ts';
 import { newToolCallId } from './base/ids.ts';
 import { VERSION } from './base/version.ts';
 import { createLayerRegistry } from './compositor/registry.ts';
+import { configuredSecrets } from './config/secrets.ts';
 import type { Settings } from './config/settings.ts';
+import { stubAddresses } from './config/stub.ts';
 import { createLayerTypes } from './layers/registry.ts';
+import { locateSandbox } from './layers/sandbox-locator.ts';
+import { serverRedactPatterns } from './layers/shell.ts';
 import { createPluginModel } from './models/plugin-daemon.ts';
 import type { Logger } from './observe/logger.ts';
 import { createPluginDaemonClient } from './peers/plugin-daemon/client.ts';
+import { createShellctlClient } from './peers/shellctl/client.ts';
 import { messageSchemas } from './protocol/messages.ts';
 import { createWire } from './protocol/wire.ts';
 import type { RunStore } from './runs/ports.ts';
-import { endOrphans } from './runs/recovery.ts';
+import { createRecovery } from './runs/recovery.ts';
 import { createRunner } from './runs/runner.ts';
 import { createScheduler } from './runs/scheduler.ts';
 import { createServer } from './server/server.ts';
 import { openStore } from './store/open.ts';
+import { createStub, type Stub } from './stub/stub.ts';
+import { createBackgroundWork } from './workspaces/background.ts';
+import { createWorkspaceFiles } from './workspaces/files.ts';
+import { createWorkspaceLocks } from './workspaces/locks.ts';
 
 /** A server process without its process: tests, the demo and `serve` start the same one. */
 export interface App {
-  /** Opens the store, ends what a dead process left behind, listens. Rejects with a CodedError whose text names the variable. */
+  /** Opens the store, ends what dead processes left behind, listens. Rejects with a CodedError whose text names the variable. */
   start(): Promise<{ readonly url: string }>;
   /** Stops in order; `hurry` ends the wait for running runs. Resolves when everything is closed. */
   stop(options?: { readonly hurry?: AbortSignal }): Promise<void>;
 }
+
+/** How long a stop waits for workspaces that are being cleaned up, ms. */
+const CLEANUP_MS = 10_000;
 
 /** Builds the server from its settings. Nothing is opened before `start`. */
 export function createApp(settings: Settings, deps: { readonly logger: Logger }): App {
@@ -50,43 +62,87 @@ interface Running {
   stop(hurry?: AbortSignal): Promise<void>;
 }
 
-/** Brings everything up, in order; what was opened is closed again when a later step fails. */
+/** Brings everything up, in order; what was opened is closed again, last first, when a later step fails. */
 async function open(settings: Settings, logger: Logger): Promise<Running> {
-  const clock = systemClock();
-  const wire = createWire(settings.wireVintage);
-  const daemon = createPluginDaemonClient(settings.pluginDaemon, { userAgent: `dify-agent/${VERSION}` });
-  const store = await openStore(settings, { clock, logger });
+  const closers: (() => Promise<void> | void)[] = [];
+  const close = async (): Promise<void> => {
+    for (let closer = closers.pop(); closer !== undefined; closer = closers.pop()) await closer();
+  };
   try {
-    const orphans = await store.listRunning();
-    await endOrphans(
-      { store, wire, clock, logger },
-      orphans.map(({ run_id }) => run_id),
-    );
+    const clock = systemClock();
+    const wire = createWire(settings.wireVintage);
+    const userAgent = `dify-agent/${VERSION}`;
+    const store = await openStore(settings, { clock, logger });
+    closers.push(() => store.close());
+    const recovery = createRecovery({ store, wire, clock, logger });
+    closers.push(() => recovery.stop());
+    await recovery.start();
+
+    const daemon = createPluginDaemonClient(settings.pluginDaemon, { userAgent });
+    closers.push(() => daemon.close());
+    const stub = createStub(settings, { clock, logger, userAgent });
+    closers.push(() => stub.close());
+    const sandbox = await openSandbox(settings, userAgent);
+    if (sandbox !== null) closers.push(() => sandbox.close());
+
     const layerTypes = createLayerTypes({
       messages: messageSchemas({ now: () => rfc3339(clock.nowMicros()), toolCallId: newToolCallId }),
       createPluginModel: (config, context) =>
         createPluginModel(daemon, config, { tenantId: context.tenant_id, userId: context.user_id, owner: context }),
       pluginDaemon: daemon,
+      shell: sandbox && {
+        client: sandbox.client,
+        locks: createWorkspaceLocks(),
+        stub: stub.environments,
+        background: sandbox.background,
+        clock,
+        logger,
+        bootstrapTimeoutSeconds: settings.shellctl.bootstrapTimeoutSeconds,
+        redactPatterns: settings.shellctl.redactPatterns,
+        newerResults: wire.newerKeys,
+      },
       scriptedModel: settings.enableScriptedModel,
     });
     const registry = createLayerRegistry(layerTypes);
+    const run = createRunner({
+      store,
+      wire,
+      clock,
+      logger,
+      layerTypes,
+      registry,
+      runTimeoutSeconds: settings.runTimeoutSeconds,
+      textDeltaCoalescing: settings.textDeltaCoalescing,
+      configuredSecrets: configuredSecrets(settings),
+    });
+    const { shutdownGraceSeconds, maxActiveRuns, idempotency } = settings;
     const scheduler = createScheduler({
       store,
       wire,
       clock,
       logger,
-      run: createRunner({ store, wire, clock, logger, layerTypes, registry }),
-      shutdownGraceSeconds: settings.shutdownGraceSeconds,
+      run,
+      shutdownGraceSeconds,
+      maxActiveRuns,
+      idempotency,
     });
     const server = createServer({
       settings,
       runs: store,
       submitter: scheduler,
       readiness: () => problemsOf(store),
+      files: {
+        files: sandbox && createWorkspaceFiles(sandbox.client, sandbox.background),
+        stub: stub.environments,
+        locate: (locator) => locateSandbox(locator, registry),
+      },
+      stub: stub.operations,
       logger,
       clock,
       version: VERSION,
     });
+    const grpc = await openGrpc(settings, stub, logger);
+    if (grpc !== null) closers.push(() => grpc.stop());
     const { url } = await server.start();
     return {
       url,
@@ -94,15 +150,51 @@ async function open(settings: Settings, logger: Logger): Promise<Running> {
         server.beginShutdown();
         await scheduler.shutdown(hurry);
         await server.stop();
-        daemon.close();
-        await store.close();
+        await close();
       },
     };
   } catch (error) {
-    daemon.close();
-    await store.close();
+    await close();
     throw error;
   }
+}
+
+/** The way to shellctl; null: none is configured. */
+async function openSandbox({ shellctl }: Settings, userAgent: string) {
+  const { entrypoint, authToken, maxConnections, redactPatterns } = shellctl;
+  if (entrypoint === null) return null;
+  await serverRedactPatterns(redactPatterns);
+  const client = createShellctlClient({ entrypoint, authToken, maxConnections }, { userAgent });
+  const work = createBackgroundWork();
+  return {
+    client,
+    background: work.track,
+    async close() {
+      await work.settle(CLEANUP_MS);
+      client.close();
+    },
+  };
+}
+
+/** The stub's gRPC service, where one of its URLs is `grpc://`. The library is loaded then only. */
+async function openGrpc(settings: Settings, stub: Stub, logger: Logger) {
+  const publicUrl = stubAddresses(settings.stub)?.grpcUrl ?? null;
+  if (publicUrl === null) return null;
+  const [{ createStubGrpcServer }, { bindAddress }] = await Promise.all([
+    import('./stub/grpc/server.ts'),
+    import('./stub/grpc/bind.ts'),
+  ]);
+  const { grpcTls, grpcBindAddress } = settings.stub;
+  const { certFile, keyFile } = grpcTls;
+  const grpc = createStubGrpcServer({
+    operations: stub.operations,
+    bind: bindAddress(publicUrl, grpcBindAddress),
+    tls: certFile === null || keyFile === null ? null : { certFile, keyFile },
+    logger,
+  });
+  const port = await grpc.start();
+  logger.info('agent stub listens for gRPC', { port, public_url: publicUrl });
+  return grpc;
 }
 
 /** What `/readyz` reports: one line per thing that keeps this process from taking runs. */

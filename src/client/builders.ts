@@ -251,15 +251,14 @@ export function scriptedLlm(
   return layer('test.scripted_llm', 'llm', metadata === undefined ? {} : { metadata }, config);
 }
 
-/** What the compiler says of a composition without a model. */
-type NeedsModel = 'a composition needs a layer named "llm"; for a clean-up run use cleanupComposition()';
+/** Lets a list with a model pass; of another one the compiler says what is missing. */
+type NeedsModel<Layers extends readonly Layer[]> = 'llm' extends Layers[number]['name']
+  ? unknown
+  : 'a composition needs a layer named "llm"; for a clean-up run use cleanupComposition()';
 
 /** A composition with a model. */
-export function composition<const Layers extends readonly Layer[]>(
-  layers: 'llm' extends Layers[number]['name'] ? Layers : NeedsModel,
-): Composition {
-  // The condition above only picks what the compiler complains about.
-  return checked(layers as unknown as readonly Layer[]);
+export function composition<const Layers extends readonly Layer[]>(layers: Layers & NeedsModel<Layers>): Composition {
+  return checked(layers);
 }
 
 /** A composition without a model: with a snapshot and `on_exit` delete it cleans up what a session left behind. */

@@ -54,7 +54,7 @@ export interface CompositorRun<L extends Layer = Layer> {
    * Exits last to first; every layer exits, whatever the others do, out of reach of the run's abort.
    * Throws the first error met; with `bodyFailed` none, because the caller reports the body's error (spec 02 §14.4).
    */
-  exit(options?: { readonly bodyFailed?: boolean }): Promise<void>;
+  exit(options?: FailureOptions & { readonly bodyFailed?: boolean }): Promise<void>;
   /** The states, in graph order (spec 02 §6). @throws CompositionError while a layer is active. */
   snapshot(): SessionSnapshot;
 }
@@ -71,6 +71,15 @@ export function prepareRun<L extends Layer>(
   return new LayerRun(plan, prepareSlots(plan, snapshot, (options.rebase ?? null) !== null), options);
 }
 
+/** What becomes of layers when the body fails. */
+export interface FailureOptions {
+  /**
+   * Layers that were created in this run are deleted, whatever the exit policy says: the caller gets no snapshot of a failed
+   * run, so nobody could ever come back to them (spec 02 §14.3). Resumed ones keep their intent: an older snapshot names them.
+   */
+  readonly discardCreated?: boolean;
+}
+
 /**
  * Enters, applies the exit policy, runs the body, exits. The body's error wins over errors of exit hooks (spec 02 §14.4).
  * Leftovers of a rebase are deleted beside the body: once the layers are entered, the session is theirs.
@@ -79,12 +88,13 @@ export async function withinRun<L extends Layer, T>(
   run: CompositorRun<L>,
   signal: AbortSignal,
   body: () => Promise<T>,
+  options: FailureOptions = {},
 ): Promise<T> {
   await run.enter(signal);
   run.applyExitPolicy();
   const removal = run.removeLeftovers();
   try {
-    const result = await bodyOf(run, body);
+    const result = await bodyOf(run, body, options);
     await run.exit();
     return result;
   } finally {
@@ -92,11 +102,11 @@ export async function withinRun<L extends Layer, T>(
   }
 }
 
-async function bodyOf<T>(run: CompositorRun, body: () => Promise<T>): Promise<T> {
+async function bodyOf<T>(run: CompositorRun, body: () => Promise<T>, options: FailureOptions): Promise<T> {
   try {
     return await body();
   } catch (error) {
-    await run.exit({ bodyFailed: true });
+    await run.exit({ ...options, bodyFailed: true });
     throw error;
   }
 }
@@ -172,8 +182,14 @@ class LayerRun<L extends Layer> implements CompositorRun<L> {
     slot.intent = intent;
   }
 
-  async exit({ bodyFailed = false }: { readonly bodyFailed?: boolean } = {}): Promise<void> {
+  async exit({
+    bodyFailed = false,
+    discardCreated = false,
+  }: FailureOptions & { readonly bodyFailed?: boolean } = {}): Promise<void> {
     let first: { readonly error: unknown } | null = null;
+    if (bodyFailed && discardCreated) {
+      for (const slot of this.#slots) if (slot.state === 'active' && !slot.resumed) slot.intent = 'delete';
+    }
     await this.#exitActive({
       timeoutMs: this.#timeoutMs,
       onError: (name, error) => {

@@ -20,6 +20,7 @@ import type { AgentLayer, AgentLayerType } from '../layers/types.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { RunResult, RunUsage, TerminalEvent } from '../protocol/events.ts';
 import type { SessionSnapshot } from '../protocol/runs.ts';
+import type { Wire } from '../protocol/wire.ts';
 import { coalescing, type Emit } from './coalescer.ts';
 import { STOP_GRACE_MS, withinDeadline } from './deadline.ts';
 import type { Submission } from './submission.ts';
@@ -27,6 +28,8 @@ import type { Submission } from './submission.ts';
 /** What executing compositions needs of the process. */
 export interface InvocationDeps {
   readonly clock: Clock;
+  /** Whether a failed run publishes its snapshot: then its layers are left as the exit policy says. */
+  readonly wire: Pick<Wire, 'newerKeys'>;
   /** In the order in which their shape rules are checked. */
   readonly layerTypes: readonly AgentLayerType[];
   readonly registry: LayerRegistry<AgentLayer>;
@@ -128,7 +131,7 @@ export function createInvocation(deps: InvocationDeps, context: InvocationContex
       });
       run = prepared;
       const body = lifecycleOnly ? exitOnly : await agentBody(prepared);
-      const result = await withinRun(prepared, signal, body);
+      const result = await withinRun(prepared, signal, body, { discardCreated: !deps.wire.newerKeys });
       const used = lifecycleOnly ? null : usage.total;
       return { type: 'run_succeeded', snapshot: prepared.snapshot(), result, usage: used };
     },

@@ -6,10 +6,10 @@ import type { Schema } from '../protocol/dialect.ts';
 import { jsonInvalidIssue, missingBodyIssue } from '../validation/fastapi.ts';
 import { compile } from '../validation/walker.ts';
 import { parseJsonBytes } from '../wiretext/json.ts';
-import { type BodyLimits, readBody } from './body.ts';
+import { type BodyFault, type BodyLimits, readBody, tryReadBody } from './body.ts';
 import { InvalidInputError, unreadableBody } from './errors.ts';
 
-/** Reads and validates a body. Throws HttpError (400, 408, 413) and InvalidInputError. */
+/** Reads and validates a body. Throws HttpError (400, 408, 413, 503) and InvalidInputError. */
 export type BodyReader<T> = (request: Request) => Promise<T>;
 
 /** A reader of bodies that are one object of `schema`. */
@@ -31,6 +31,21 @@ async function parseBody(request: Request, limits: BodyLimits): Promise<JsonValu
   if (!isJsonMediaType(request.headers.get('content-type'))) {
     return new TextDecoder('utf-8', { ignoreBOM: true }).decode(bytes);
   }
+  return parseJson(bytes);
+}
+
+/**
+ * Looks at nothing but the syntax of a JSON body. Null: there is nothing wrong with it, or no body; a fault: it cannot be
+ * read within the limits. Throws HttpError (400) and InvalidInputError.
+ */
+export async function checkSyntax(request: Request, limits: BodyLimits): Promise<BodyFault | null> {
+  const read = await tryReadBody(request, limits);
+  if (!(read instanceof Uint8Array)) return read;
+  if (read.byteLength > 0) parseJson(read);
+  return null;
+}
+
+function parseJson(bytes: Uint8Array): JsonValue {
   const parsed = parseJsonBytes(bytes);
   if (parsed.ok) return parsed.value;
   if (parsed.failure.kind !== 'syntax') throw unreadableBody();

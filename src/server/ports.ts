@@ -4,16 +4,22 @@
 import type { Clock } from '../base/clock.ts';
 import type { Settings } from '../config/settings.ts';
 import type { Logger } from '../observe/logger.ts';
-import type { CreateRunRequest, RunRecord } from '../protocol/runs.ts';
-import type { RunReader } from '../runs/ports.ts';
+import type { CancelRunRequest, RunRecord } from '../protocol/runs.ts';
+import type { CancelOutcome, RunReader } from '../runs/ports.ts';
+import type { Submission } from '../runs/submission.ts';
+import type { StubOperations } from '../stub/operations.ts';
+import type { FileRoutesDeps } from './routes/files.ts';
 
-/** Where `POST /runs` goes; the scheduler implements it. */
+/** Where `POST /runs` and `POST /runs/{id}/cancel` go; the scheduler implements it. Both may throw StoreUnavailableError. */
 export interface RunSubmitter {
   /**
-   * Accepts a run: its record is durable when the promise resolves.
-   * Throws SchedulerStoppingError (503 with its text) and StoreUnavailableError (503 `store unavailable`).
+   * Accepts a run: its record is durable when the promise resolves. It may be an earlier run of the same
+   * `idempotency_key`, whatever has become of it.
+   * Throws SchedulerStoppingError, TooManyRunsError (both 503) and IdempotencyConflictError (409).
    */
-  submit(request: CreateRunRequest): Promise<RunRecord>;
+  submit(submission: Submission): Promise<RunRecord>;
+  /** Asks for the end of a run: the wish is durable when the promise resolves, the end comes later. */
+  cancel(runId: string, request: CancelRunRequest): Promise<CancelOutcome>;
 }
 
 /** Everything the server needs. */
@@ -21,6 +27,10 @@ export interface ServerDeps {
   readonly settings: Pick<Settings, 'host' | 'port' | 'maxRequestBytes' | 'wireVintage'>;
   readonly runs: RunReader;
   readonly submitter: RunSubmitter;
+  /** Workspaces to look into. Absent: there are none, and the routes say so. */
+  readonly files?: Omit<FileRoutesDeps, 'limits'>;
+  /** What sandboxes may ask. Absent: its routes are not there. */
+  readonly stub?: () => Promise<StubOperations>;
   /** What keeps the process from taking runs, one line each; empty: ready. Asked at every `GET /readyz`. */
   readonly readiness: () => Promise<readonly string[]>;
   readonly logger: Logger;

@@ -7,11 +7,13 @@ import { detailBody, jsonResponse } from './responses.ts';
 export interface Route {
   readonly method: string;
   readonly path: string;
+  /** Whether anybody may call it; default: only who has a token, where tokens are configured. */
+  readonly open?: boolean;
 }
 
 /** What the table says about a request. */
 export type Verdict =
-  | { readonly kind: 'route'; readonly pattern: string }
+  | { readonly kind: 'route'; readonly pattern: string; readonly open: boolean }
   | { readonly kind: 'not_found' }
   | { readonly kind: 'method_not_allowed'; readonly pattern: string; readonly allow: string }
   /** The path without its trailing slashes exists. */
@@ -19,7 +21,8 @@ export type Verdict =
 
 interface Entry {
   readonly pattern: string;
-  readonly methods: ReadonlySet<string>;
+  /** Each with whether it is open. */
+  readonly methods: ReadonlyMap<string, boolean>;
   readonly allow: string;
 }
 
@@ -33,17 +36,17 @@ const ENCODED_SLASH = /%2f/i;
 
 /** Builds the table. Routes without parameters that answer GET answer HEAD as well, like the reference's own pages. */
 export function createRouteTable(routes: readonly Route[]): RouteTable {
-  const methodsOf = new Map<string, Set<string>>();
-  for (const { method, path } of routes) {
-    const methods = methodsOf.get(path) ?? new Set<string>();
-    methods.add(method);
-    if (method === 'GET' && !path.includes(':')) methods.add('HEAD');
+  const methodsOf = new Map<string, Map<string, boolean>>();
+  for (const { method, path, open = false } of routes) {
+    const methods = methodsOf.get(path) ?? new Map<string, boolean>();
+    methods.set(method, open);
+    if (method === 'GET' && !path.includes(':')) methods.set('HEAD', open);
     methodsOf.set(path, methods);
   }
   const exact = new Map<string, Entry>();
   const patterns: { readonly regex: RegExp; readonly entry: Entry }[] = [];
   for (const [pattern, methods] of methodsOf) {
-    const entry = { pattern, methods, allow: [...methods].join(', ') };
+    const entry = { pattern, methods, allow: [...methods.keys()].join(', ') };
     if (pattern.includes(':')) patterns.push({ regex: patternRegex(pattern), entry });
     else exact.set(pattern, entry);
   }
@@ -58,7 +61,8 @@ export function createRouteTable(routes: readonly Route[]): RouteTable {
       const entry = find(path);
       if (entry !== undefined) {
         const { pattern, methods, allow } = entry;
-        return methods.has(method) ? { kind: 'route', pattern } : { kind: 'method_not_allowed', pattern, allow };
+        const open = methods.get(method);
+        return open === undefined ? { kind: 'method_not_allowed', pattern, allow } : { kind: 'route', pattern, open };
       }
       if (path.endsWith('/')) {
         let end = path.length;
@@ -93,7 +97,7 @@ export function methodNotAllowed(method: string, allow: string): Response {
 const HOST = /^(?:[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?$/;
 
 /** 307 to the path without the slash: absolute when the Host header can be trusted to be one, else relative. */
-export function redirect(path: string, query: string, host: string | null): Response {
-  const origin = host !== null && host.length <= 255 && HOST.test(host) ? `http://${host}` : '';
+export function redirect(path: string, query: string, host: string | null, scheme: 'http' | 'https'): Response {
+  const origin = host !== null && host.length <= 255 && HOST.test(host) ? `${scheme}://${host}` : '';
   return new Response(null, { status: 307, headers: { location: `${origin}${path}${query}`, 'content-length': '0' } });
 }

@@ -3,23 +3,31 @@
 
 import { Elysia, NotFoundError } from 'elysia';
 import { CodedError, errorText } from '../base/errors.ts';
+import type { Settings } from '../config/settings.ts';
 import { storedEventReader } from '../protocol/stored-event.ts';
 import { createWire } from '../protocol/wire.ts';
 import { StoreUnavailableError } from '../runs/errors.ts';
-import { BODY_TIMEOUT_MS } from './body.ts';
+import { createAccess } from './access.ts';
+import { BODY_TIMEOUT_MS, createBodyBudget } from './body.ts';
+import { createCors } from './cors.ts';
 import { answerFor } from './errors.ts';
 import { createEventStreams, DRAIN_MS, HEARTBEAT_MS } from './event-streams.ts';
 import { openApiDocument } from './openapi/document.ts';
+import { isOpen } from './openapi/operation.ts';
 import type { HttpServer, ServerDeps, ServerTimings } from './ports.ts';
 import { REQUEST_ID_HEADER, requestIdOf } from './request-id.ts';
 import { internalServerError } from './responses.ts';
-import { createRouteTable, methodNotAllowed, notFound, redirect } from './route-table.ts';
+import { createRouteTable, methodNotAllowed, notFound, redirect, type Verdict } from './route-table.ts';
 import { docsRoutes } from './routes/docs.ts';
+import { type FileRoutesDeps, fileRoutes } from './routes/files.ts';
 import { healthRoutes } from './routes/health.ts';
 import { runRoutes } from './routes/runs.ts';
+import { stubRoutes } from './routes/stub.ts';
 import { parseTarget } from './target.ts';
+import { badTls, readTlsFiles } from './tls.ts';
 
 type BunServer = ReturnType<typeof Bun.serve>;
+type KnownRoute = Extract<Verdict, { readonly kind: 'route' }>;
 
 /** Connections that say nothing are closed; streams lift it for theirs. */
 const IDLE_TIMEOUT_SECONDS = 60;
@@ -30,10 +38,37 @@ const CLOSE_MS = 2_000;
 
 const TIMINGS: ServerTimings = { heartbeatMs: HEARTBEAT_MS, bodyTimeoutMs: BODY_TIMEOUT_MS, drainMs: DRAIN_MS };
 
+/** What says who may call and how, where the defaults are not enough. Which of it contradicts: config/access.ts. */
+type Doors = Pick<Settings, 'access' | 'tls' | 'corsOrigins' | 'maxPendingRequestBytes'>;
+
+/** Where Elysia begins to look for a path: without `standardHostname`, and with it. */
+const PATH_FROM = { http: 7, https: 11 } as const;
+
+/** Everybody may call, over HTTP, from no other page. */
+const NO_DOORS: Doors = {
+  access: { apiToken: null, apiTokensPrevious: [], allowAnonymous: false },
+  tls: { certFile: null, keyFile: null },
+  corsOrigins: [],
+  maxPendingRequestBytes: 268_435_456,
+};
+
+/** Without a sandbox its routes say so before anything is looked up. */
+const NO_FILES: Omit<FileRoutesDeps, 'limits'> = {
+  files: null,
+  stub: null,
+  locate() {
+    throw new CodedError('no_sandbox', 'no sandbox is configured');
+  },
+};
+
 /** Builds the server; nothing listens before `start`. */
-export function createServer(deps: ServerDeps): HttpServer {
-  const { settings, runs, submitter, readiness, logger, clock } = deps;
+export function createServer(deps: ServerDeps & { readonly settings: Partial<Doors> }): HttpServer {
+  const { runs, submitter, readiness, logger, clock } = deps;
+  const settings = { ...NO_DOORS, ...deps.settings };
   const { heartbeatMs, bodyTimeoutMs, drainMs } = { ...TIMINGS, ...deps.timings };
+  const access = createAccess(settings.access, bodyTimeoutMs);
+  const cors = createCors(settings.corsOrigins);
+  const scheme = settings.tls.certFile === null ? 'http' : 'https';
 
   const wire = createWire(settings.wireVintage);
   const readerOf = (runId: string) => storedEventReader(runId, wire);
@@ -45,34 +80,36 @@ export function createServer(deps: ServerDeps): HttpServer {
   /** Requests that were rebuilt, and what Bun knows them as. */
   const originals = new WeakMap<Request, Request>();
 
-  const app = new Elysia({ strictPath: true, handler: { standardHostname: false } })
+  const limits = {
+    maxBytes: settings.maxRequestBytes,
+    timeoutMs: bodyTimeoutMs,
+    budget: createBodyBudget(settings.maxPendingRequestBytes),
+  };
+  const keepOpen = (request: Request): void => listener?.timeout(originals.get(request) ?? request, 0);
+
+  const app = new Elysia({ strictPath: true, handler: { standardHostname: scheme === 'https' } })
     .onError(({ error }) => {
       throw error; // `answer` below words all errors in one place
     })
-    .use(
-      runRoutes({
-        runs,
-        submitter,
-        streams,
-        readerOf,
-        logger,
-        limits: { maxBytes: settings.maxRequestBytes, timeoutMs: bodyTimeoutMs },
-        keepOpen: (request) => listener?.timeout(originals.get(request) ?? request, 0),
-      }),
-    )
+    .use(runRoutes({ runs, submitter, streams, readerOf, logger, limits, keepOpen }))
+    .use(fileRoutes({ ...(deps.files ?? NO_FILES), limits }))
+    .use(deps.stub === undefined ? new Elysia() : stubRoutes({ operations: deps.stub, bodyTimeoutMs, keepOpen }))
     .use(healthRoutes({ readiness, isStopping: () => stopping }))
     .use(
       docsRoutes({
         document() {
           document ??= openApiDocument(
             app.routes.map(({ method, path, hooks }) => ({ method, path, detail: hooks.detail })),
+            access.required,
           );
           return document;
         },
       }),
     );
   app.compile();
-  const table = createRouteTable(app.routes);
+  const table = createRouteTable(
+    app.routes.map(({ method, path, hooks }) => ({ method, path, open: isOpen(hooks.detail) })),
+  );
 
   async function handle(request: Request): Promise<Response> {
     const started = clock.nowMicros();
@@ -84,19 +121,20 @@ export function createServer(deps: ServerDeps): HttpServer {
     switch (verdict.kind) {
       case 'route':
         route = verdict.pattern;
-        response = await answer(request, route, requestId);
+        response = await answer(routable(request, path + query), verdict, requestId);
         break;
       case 'method_not_allowed':
         route = verdict.pattern;
-        response = methodNotAllowed(request.method, verdict.allow);
+        response = cors?.preflight(request, verdict.allow) ?? methodNotAllowed(request.method, verdict.allow);
         break;
       case 'redirect':
-        response = redirect(verdict.path, query, request.headers.get('host'));
+        response = redirect(verdict.path, query, request.headers.get('host'), scheme);
         break;
       case 'not_found':
         response = notFound();
     }
     response.headers.set(REQUEST_ID_HEADER, requestId);
+    cors?.mark(request, response);
     logger.debug('request', {
       method: request.method,
       route,
@@ -107,9 +145,12 @@ export function createServer(deps: ServerDeps): HttpServer {
     return response;
   }
 
-  async function answer(request: Request, route: string, requestId: string): Promise<Response> {
+  async function answer(request: Request, verdict: KnownRoute, requestId: string): Promise<Response> {
+    const route = verdict.pattern;
     try {
-      return await app.fetch(routable(request));
+      const refusal = verdict.open ? null : await access.refusal(request);
+      if (refusal !== null) throw refusal;
+      return await app.fetch(request);
     } catch (error) {
       if (error instanceof NotFoundError) return notFound(); // Elysia reads a URL in a way that the table does not
       const expected = answerFor(error);
@@ -125,22 +166,24 @@ export function createServer(deps: ServerDeps): HttpServer {
   }
 
   /**
-   * Elysia needs an absolute URL without a fragment; Bun gives the bare target when the Host header is missing or
-   * malformed, and leaves a fragment in.
+   * Elysia takes what follows the first `/` from some index on for the path. That fails where Bun gives the bare target (the
+   * Host header is missing or malformed), where a host is short, the scheme is not ours, or a fragment follows.
    */
-  function routable(request: Request): Request {
+  function routable(request: Request, target: string): Request {
     const { url } = request;
-    const hash = url.indexOf('#');
-    if (hash === -1 && !url.startsWith('/')) return request;
-    const bare = hash === -1 ? url : url.slice(0, hash);
-    const rebuilt = new Request(bare.startsWith('/') ? `http://localhost${bare}` : bare, request);
+    const start = url.indexOf('/', PATH_FROM[scheme]);
+    if (url.length - start === target.length && url.endsWith(target)) return request;
+    const rebuilt = new Request(`${scheme}://localhost${target}`, request);
     originals.set(rebuilt, request);
     return rebuilt;
   }
 
   function listen(): BunServer {
+    const tls = readTlsFiles(settings.tls, new Date(clock.nowMicros() / 1000));
+    for (const warning of tls?.warnings ?? []) logger.warn(warning);
     try {
       return Bun.serve({
+        ...(tls === null ? {} : { tls: { cert: tls.cert, key: tls.key } }),
         hostname: settings.host,
         port: settings.port,
         reusePort: false, // or a second server would silently share the port
@@ -171,7 +214,7 @@ export function createServer(deps: ServerDeps): HttpServer {
       const { port, hostname } = listener;
       if (port === undefined) throw new CodedError('listen_failed', 'the server has no TCP port');
       const host = hostname?.includes(':') ? `[${hostname}]` : hostname;
-      return { url: `http://${host}:${port}`, port };
+      return { url: `${scheme}://${host}:${port}`, port };
     },
     beginShutdown() {
       stopping = true;
@@ -193,6 +236,7 @@ function listenError(error: unknown, host: string, port: number): CodedError {
   const code = (error as { readonly code?: unknown }).code; // Bun's system errors carry one
   const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
   const cause = { cause: error };
+  if (typeof code === 'string' && code.startsWith('ERR_OSSL_')) return badTls(error);
   if (code === 'EADDRINUSE') {
     return new CodedError('port_in_use', `DIFY_AGENT_PORT: ${address} is already in use`, cause);
   }

@@ -113,6 +113,29 @@ test('the exit policy decides layer by layer, also when the body fails', async (
   expect(states()).toEqual(['closed', 'suspended', 'closed']);
 });
 
+describe('when the body fails and nobody gets its snapshot', () => {
+  const lose = (run: ReturnType<typeof threeLayers>['run'], discardCreated: boolean) =>
+    expect(withinRun(run, never, async () => fail('body')(), { discardCreated })).rejects.toThrow('body');
+
+  test('what the run created is deleted, what it resumed keeps its intent', async () => {
+    const fresh = threeLayers();
+    await lose(fresh.run, true);
+    expect(fresh.states()).toEqual(['closed', 'closed', 'closed']);
+    const resumed = threeLayers({}, { snapshot: stored() });
+    await lose(resumed.run, true);
+    expect(resumed.states()).toEqual(['suspended', 'suspended', 'suspended']);
+  });
+
+  test('otherwise the exit policy holds, and it holds for a success in any case', async () => {
+    const kept = threeLayers();
+    await lose(kept.run, false);
+    expect(kept.states()).toEqual(['suspended', 'suspended', 'suspended']);
+    const { run, states } = threeLayers();
+    await withinRun(run, never, async () => {}, { discardCreated: true });
+    expect(states()).toEqual(['suspended', 'suspended', 'suspended']);
+  });
+});
+
 test('an intent can be changed only while the layer is active', async () => {
   const { run, states } = threeLayers();
   const text = 'Layer exit intent can only be changed while the run slot is active.';

@@ -13,19 +13,15 @@ export const COVERED_TYPES: readonly string[] = [
   'dify.plugin.tools',
   'dify.output',
   'dify.ask_human',
+  'dify.shell',
 ];
-
-/** Whose work a layer type is. */
-const ISSUE_OF_TYPE: Readonly<Record<string, string>> = { 'dify.shell': 'SHELL' };
 
 /** Why a trace is not replayed yet: the issue and what it waits for; null when it is replayed. */
 export function waitsFor(scenario: Scenario): { readonly issue: string; readonly reason: string } | null {
   const types = new Set(scenario.steps.flatMap((step) => layerTypes(readJson(step.request))));
   const missing = [...types].filter((type) => !COVERED_TYPES.includes(type));
   const first = missing[0];
-  return first === undefined
-    ? null
-    : { issue: ISSUE_OF_TYPE[first] ?? 'unknown', reason: `layer types ${missing.join(', ')}` };
+  return first === undefined ? null : { issue: 'unknown', reason: `layer types ${missing.join(', ')}` };
 }
 
 function layerTypes(request: JsonNode): readonly string[] {

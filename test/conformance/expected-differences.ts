@@ -239,11 +239,11 @@ export interface ExpectedAnswer {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-const later = (issue: string): ExpectedAnswer => ({
-  reason: `routes of issue ${issue}`,
-  status: 404,
-  body: '{"detail":"Not Found"}',
-});
+const UNCONFIGURED_STUB: ExpectedAnswer = {
+  reason: 'the stub authenticates before it parses (05 §12.1): whoever has no token learns nothing about bodies',
+  status: 503,
+  body: '{"detail":"Agent Stub is not configured"}',
+};
 
 const CANCELS = 'runs can be cancelled, with the V4 semantics (01 §7.4); at the target the route answers 501';
 
@@ -254,8 +254,11 @@ export const EXPECTED_ANSWERS: readonly (readonly [RegExp, ExpectedAnswer])[] = 
     /^POST \/runs\/00000000-0000-4000-8000-000000000000\/cancel 501$/,
     { reason: CANCELS, status: 404, body: '{"detail":"run not found"}' },
   ],
-  [/^\w+ \/workspaces\//, later('SHELL')],
-  [/^\w+ \/agent-stub\//, later('STUB')],
+  [/^POST \/agent-stub\/(?:connections|files\/upload-request) 422$/, UNCONFIGURED_STUB],
+  [
+    /^POST \/sandbox\/files\/list 404$/,
+    { reason: 'the sandbox routes of later in June are served, too (README, corrections: 04)', status: 422 },
+  ],
 ];
 
 /** The same for exchanges about a run of their trace, by their note. `{run}` in a body: the run's id. */

@@ -31,12 +31,18 @@ export interface Operation {
   /** A JSON body, required. */
   readonly body?: Schema;
   readonly responses: Readonly<Record<number, ResponseDescription>>;
+  /** Anybody may call it, with or without a token. Default: only who has one, where tokens are configured. */
+  readonly open?: true;
 }
 
+/** OpenAPI's way to say that a route needs no credentials. */
+const NO_SECURITY = { security: [] };
+
 /** An operation as Elysia keeps it beside the route. */
-export function describe({ body, responses, ...rest }: Operation): DocumentDecoration {
+export function describe({ body, responses, open, ...rest }: Operation): DocumentDecoration {
   const detail = {
     ...rest,
+    ...(open === true ? NO_SECURITY : {}),
     ...(body === undefined
       ? {}
       : { requestBody: { required: true, content: { 'application/json': { schema: body } } } }),
@@ -50,9 +56,14 @@ export function describe({ body, responses, ...rest }: Operation): DocumentDecor
   return detail as unknown as DocumentDecoration; // document.ts turns our schemas into OpenAPI's when it is asked for
 }
 
-/** For routes that the document leaves out. */
-export function hidden(): DocumentDecoration {
-  return { hide: true };
+/** For routes that the document leaves out. `open`: as in Operation. */
+export function hidden({ open }: Pick<Operation, 'open'> = {}): DocumentDecoration {
+  return open === true ? { hide: true, ...NO_SECURITY } : { hide: true };
+}
+
+/** Whether a route said of itself that anybody may call it. */
+export function isOpen(detail: DocumentDecoration | undefined): boolean {
+  return detail?.security?.length === 0;
 }
 
 /** Answers that routes share. */

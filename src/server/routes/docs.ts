@@ -29,7 +29,7 @@ const CONTENT_SECURITY_POLICY = [
 
 /** The plugin with the document and its pages. */
 export function docsRoutes({ document }: DocsRoutesDeps) {
-  const options = { parse: 'none', detail: hidden() } as const;
+  const options = { parse: 'none', detail: hidden({ open: true }) } as const;
   return new Elysia({ name: 'docs' })
     .get('/openapi.json', async () => jsonResponse(200, await document()), options)
     .get('/docs', () => page(SWAGGER_PAGE), options)

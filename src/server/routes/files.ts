@@ -69,12 +69,12 @@ export function fileRoutes({ files, stub, locate, limits }: FileRoutesDeps) {
   /** A look by session id: the answer begins with the path as it was understood. */
   function inspect(
     { request, path: place }: Asked,
-    target: string,
+    target: (request: Request) => string,
     work: (at: Inspected) => Promise<object>,
   ): Promise<Response> {
     return answering(async () => {
       const room = inspector();
-      const path = inspectedPath(target);
+      const path = inspectedPath(target(request));
       const id = sessionIdOf(decode(place.split('/')[2] ?? ''));
       const answer = await work({ room, id, path, look: lookOf(request, INSPECT_MS) });
       return jsonResponse(200, JSON.stringify({ path, ...answer }));
@@ -139,7 +139,7 @@ export function fileRoutes({ files, stub, locate, limits }: FileRoutesDeps) {
       (asked) =>
         inspect(
           asked,
-          queryOf(asked.request.url).getAll('path').at(-1) ?? '.',
+          ({ url }) => queryOf(url).getAll('path').at(-1) ?? '.',
           async ({ room, id, path, look: options }) => {
             const { entries, truncated } = await room.list(id, path, options);
             // This interface knows three types only.
@@ -154,7 +154,7 @@ export function fileRoutes({ files, stub, locate, limits }: FileRoutesDeps) {
     .get(
       '/workspaces/:session_id/files/preview',
       (asked) =>
-        inspect(asked, requiredPath(asked.request), ({ room, id, path, look: options }) =>
+        inspect(asked, requiredPath, ({ room, id, path, look: options }) =>
           room.read(id, path, PREVIEW_BYTES, options),
         ),
       { parse: 'none', detail: operations.inspectorPreview },
@@ -162,7 +162,7 @@ export function fileRoutes({ files, stub, locate, limits }: FileRoutesDeps) {
     .get(
       '/workspaces/:session_id/files/download',
       (asked) =>
-        inspect(asked, requiredPath(asked.request), ({ room, id, path, look: options }) =>
+        inspect(asked, requiredPath, ({ room, id, path, look: options }) =>
           room.download(id, path, DOWNLOAD_BYTES, options),
         ),
       { parse: 'none', detail: operations.inspectorDownload },

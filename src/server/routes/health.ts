@@ -61,6 +61,7 @@ function healthOperations() {
       operationId: 'healthz_get',
       summary: 'Liveness',
       tags,
+      open: true,
       responses: {
         200: {
           description: 'The process serves',
@@ -72,6 +73,7 @@ function healthOperations() {
       operationId: 'readyz_get',
       summary: 'Readiness',
       tags,
+      open: true,
       responses: {
         200: {
           description: 'The process takes runs',
