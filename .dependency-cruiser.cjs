@@ -15,6 +15,7 @@ const FLOORS = [
   ['store', 'server'],
   ['app.ts'],
   ['client'],
+  ['sessions'],
   ['cli'],
   ['main.ts'],
 ];
@@ -58,6 +59,13 @@ module.exports = {
         path: `${path(['app.ts', 'server', 'store', 'runs', 'layers', 'models', 'peers', 'workspaces', 'stub', 'sandbox'])}|node_modules/(?:elysia|@elysiajs|redis|typebox)/`,
         dependencyTypesNot: ['dynamic-import', 'type-only'],
       },
+    },
+    {
+      name: 'client-without-the-server',
+      comment: 'What users put into a browser takes only types from the rooms of the server.',
+      severity: 'error',
+      from: { path: path(['client', 'sessions']) },
+      to: { path: '^src/', pathNot: path(['client', 'sessions']), dependencyTypesNot: ['type-only'] },
     },
     {
       name: 'no-tests-in-src',
