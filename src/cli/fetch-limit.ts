@@ -3,11 +3,10 @@
 // others: where the settings promise the peers more, the process replaces itself once, with the number that they need.
 
 import type { Settings } from '../config/settings.ts';
+import { difyApiAddress } from '../config/stub.ts';
 
 /** What Bun allows when nothing is said. */
 const DEFAULT_LIMIT = 256;
-/** What app.ts gives the client of the Dify API as its `maxConnections`. */
-const DIFY_API_CONNECTIONS = 32;
 /** For what is in nobody's share: requests that were given up and whose sockets are being closed. */
 const RESERVE = 32;
 /** The most that Bun takes; it ignores a larger number. */
@@ -33,7 +32,7 @@ function fetchesAtOnce({ pluginDaemon, shellctl, difyApi }: FetchSettings): numb
   return (
     pluginDaemon.maxConnections +
     (shellctl.entrypoint === null ? 0 : shellctl.maxConnections) +
-    (difyApi.baseUrl === null ? 0 : DIFY_API_CONNECTIONS) +
+    (difyApiAddress(difyApi) === null ? 0 : difyApi.maxConnections) +
     RESERVE
   );
 }

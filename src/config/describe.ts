@@ -28,8 +28,9 @@ const CONCLUSION = `
 Rules between variables:
 
 - \`DIFY_AGENT_STUB_URL\` needs \`DIFY_AGENT_SERVER_SECRET_KEY\`.
-- \`DIFY_AGENT_STUB_GRPC_BIND_ADDRESS\` needs a \`grpc://\` \`DIFY_AGENT_STUB_URL\`.
-- \`DIFY_AGENT_DIFY_API_BASE_URL\` and \`DIFY_AGENT_DIFY_API_INNER_API_KEY\` are set together.
+- \`DIFY_AGENT_STUB_GRPC_BIND_ADDRESS\` needs a \`grpc://\` \`DIFY_AGENT_STUB_URL\` (or \`…_STUB_API_BASE_URL\`).
+- \`DIFY_AGENT_DIFY_API_BASE_URL\` and \`DIFY_AGENT_DIFY_API_INNER_API_KEY\` are set together; so are \`DIFY_AGENT_TLS_CERT\` and \`…_KEY\`, and \`DIFY_AGENT_STUB_GRPC_TLS_CERT\` and \`…_KEY\`.
+- An address that other machines can reach (\`DIFY_AGENT_HOST\`) needs \`DIFY_AGENT_API_TOKEN\`, or \`DIFY_AGENT_ALLOW_ANONYMOUS=true\`.
 - An empty numeric variable is an error, not its default.
 `;
 

@@ -74,13 +74,24 @@ export function httpBaseUrl(text: string): Parsed<string> {
   return good(trimmed.replace(/\/+$/, ''));
 }
 
-/** Spec 05 §1, `DIFY_AGENT_DIFY_API_BASE_URL`: normalised like a browser would, then without trailing `/`. */
+/**
+ * Spec 05 §1, `DIFY_AGENT_DIFY_API_BASE_URL`: normalised like a browser would, then without trailing `/`. A query is refused
+ * in stub.ts: the reference complains about missing variables first.
+ */
 export function difyApiBaseUrl(text: string): Parsed<string> {
   const url = URL.parse(text);
   if (url === null || (url.protocol !== 'http:' && url.protocol !== 'https:')) {
     return bad('must be an http:// or https:// URL');
   }
   return good(url.href.replace(/\/+$/, ''));
+}
+
+/** Spec 05 §1, `DIFY_AGENT_INNER_API_URL`: the same under its later name, where blank does not mean "none". */
+export function innerApiUrl(text: string): Parsed<string> {
+  const trimmed = text.trim();
+  if (trimmed === '') return bad('DIFY_AGENT_INNER_API_URL must not be empty');
+  if (/[?#]/.test(trimmed)) return bad('DIFY_AGENT_INNER_API_URL must not include a query string or fragment');
+  return difyApiBaseUrl(trimmed);
 }
 
 /** A Redis URL: scheme, host, optionally a database number. */
@@ -180,6 +191,18 @@ export function stubUrl(text: string): Parsed<string> {
   if (url.path !== '' && url.path !== '/') return bad('gRPC Agent Stub URL must not include a path');
   if (url.port === null) return bad('gRPC Agent Stub URL must include an explicit port');
   return good(`grpc://${bracketed(url.host)}:${url.port}`);
+}
+
+/** The path under which the stub's routes are, and the only one that later clients accept. */
+export const STUB_PATH = '/agent-stub';
+
+/** The same under its later name (V2 column): `/agent-stub` is the only path, and added where there is none. */
+export function stubApiBaseUrl(text: string): Parsed<string> {
+  const parsed = stubUrl(text);
+  if (!parsed.ok || parsed.value.startsWith('grpc:')) return parsed;
+  const { path } = splitUrl(parsed.value);
+  if (path === '') return good(parsed.value + STUB_PATH);
+  return path === STUB_PATH ? parsed : bad('HTTP Agent Stub API base URL path must be empty or /agent-stub');
 }
 
 /** Where the stub's gRPC server listens (spec 05 §1.2): `host:port`, IPv6 in brackets. */

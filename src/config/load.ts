@@ -1,9 +1,11 @@
 // Environment and files → one frozen Settings value, or every problem in one line each that names its variable.
 // The rules between variables are here; those of one variable are in its declaration (variables.ts).
 
+import { accessProblems } from './access.ts';
 import type { RawSettings } from './raw.ts';
 import type { Settings } from './settings.ts';
 import { collect, type Environment, type Source } from './sources.ts';
+import { stubConflicts } from './stub.ts';
 import { closestName } from './suggest.ts';
 import { good, isVariable, type Parsed, type Variable } from './variable.ts';
 import { listVariables, variables } from './variables.ts';
@@ -106,21 +108,6 @@ function finished({ redisUrl, storeUrl, textDeltaCoalescing, eventStream, ...res
 }
 
 /** The rules between variables: texts and order of spec 01 §7.7 and 05 §1. */
-function conflicts({ stub, difyApi, serverSecretKey }: RawSettings): string[] {
-  const problems: string[] = [];
-  if (stub.url !== null && serverSecretKey === null) {
-    problems.push('DIFY_AGENT_SERVER_SECRET_KEY is required when DIFY_AGENT_STUB_URL is set.');
-  }
-  if (stub.grpcBindAddress !== null && stub.url === null) {
-    problems.push('DIFY_AGENT_STUB_URL is required when DIFY_AGENT_STUB_GRPC_BIND_ADDRESS is set.');
-  } else if (stub.grpcBindAddress !== null && stub.url?.startsWith('grpc://') === false) {
-    problems.push('DIFY_AGENT_STUB_GRPC_BIND_ADDRESS requires a grpc:// DIFY_AGENT_STUB_URL.');
-  }
-  if ((difyApi.baseUrl === null) !== (difyApi.innerApiKey === null)) {
-    problems.push('DIFY_AGENT_DIFY_API_BASE_URL and DIFY_AGENT_DIFY_API_INNER_API_KEY must be set together.');
-  }
-  if (difyApi.baseUrl !== null && /[?#]/.test(difyApi.baseUrl)) {
-    problems.push('DIFY_AGENT_DIFY_API_BASE_URL must not include a query string or fragment');
-  }
-  return problems;
+function conflicts(raw: RawSettings): string[] {
+  return [...accessProblems(raw), ...stubConflicts(raw)];
 }

@@ -64,20 +64,37 @@ export interface CoalescingSettings {
   readonly maxChars: number;
 }
 
-/** The Agent Stub as sandboxes see it (spec 05 §1). */
+/** The Agent Stub (spec 05 §1). What follows from both URLs together: stub.ts. */
 export interface StubSettings {
-  /** Normalised (spec 05 §1.1): `https://host/agent-stub` or `grpc://host:port`. */
+  /** `DIFY_AGENT_STUB_URL`, normalised (spec 05 §1.1): `https://host/agent-stub` or `grpc://host:port`. */
   readonly url: string | null;
+  /** The same under its later name: its path is `/agent-stub`. Both may be set, e.g. one to each transport. */
+  readonly apiBaseUrl: string | null;
   /** `host:port`, IPv6 in brackets (spec 05 §1.2); null: `0.0.0.0` and the port of a `grpc://` url. */
   readonly grpcBindAddress: string | null;
+  /** Of the gRPC server. Both null: plaintext; both set: TLS. */
+  readonly grpcTls: TlsSettings;
+  /** Life of a token, ≥ 1. */
+  readonly tokenTtlSeconds: number;
+  /** Requests of one token per second on average; 0: no limit. */
+  readonly rateLimitPerSecond: number;
 }
 
-/** The Dify API's inner endpoints (spec 05 §1). Both null or both set. */
+/** The Dify API's inner endpoints (spec 05 §1) and how its client behaves. Durations in seconds. Which names count: stub.ts. */
 export interface DifyApiSettings {
-  /** Without trailing `/`, query and fragment. */
+  /** Without trailing `/`. May carry user info: mask it before printing. Set together with `innerApiKey`. */
   readonly baseUrl: string | null;
   /** Secret. */
   readonly innerApiKey: string | null;
+  /** The same under their later names. The URL has a default; it counts when there is a key. */
+  readonly inner: { readonly url: string /** Secret. */; readonly apiKey: string | null };
+  readonly connectTimeoutSeconds: number;
+  /** The longest silence. */
+  readonly readTimeoutSeconds: number;
+  readonly poolTimeoutSeconds: number;
+  /** For one file request in all. */
+  readonly fileTimeoutSeconds: number;
+  readonly maxConnections: number;
 }
 
 /** Which wire to speak (spec README, Target). */

@@ -1,7 +1,16 @@
-// The Agent Stub's URL and bind address, by the tables of spec 05 §1.1 and §1.2 (V1 column).
+// The Agent Stub's URLs and bind address, by the tables of spec 05 §1.1 and §1.2; the Dify API's; other formats.
 
 import { describe, expect, test } from 'bun:test';
-import { grpcBindAddress, headerValue, httpBaseUrl, listenHost, stubUrl } from '../../src/config/formats.ts';
+import {
+  difyApiBaseUrl,
+  grpcBindAddress,
+  headerValue,
+  httpBaseUrl,
+  innerApiUrl,
+  listenHost,
+  stubApiBaseUrl,
+  stubUrl,
+} from '../../src/config/formats.ts';
 import type { Parsed } from '../../src/config/variable.ts';
 
 function outcome(parsed: Parsed<string>): string {
@@ -30,6 +39,44 @@ describe('stub URL', () => {
     ['https://', '! Agent Stub URL must include a host'],
   ])('%s', (text, expected) => {
     expect(outcome(stubUrl(text))).toBe(expected);
+  });
+});
+
+describe('stub URL under its later name', () => {
+  test.each([
+    ['https://agent.example.com', 'https://agent.example.com/agent-stub'],
+    ['https://agent.example.com/', 'https://agent.example.com/agent-stub'],
+    [' https://agent.example.com/agent-stub/ '.trim(), 'https://agent.example.com/agent-stub'],
+    ['https://Agent.Example.com:443/agent-stub', 'https://agent.example.com/agent-stub'],
+    ['HTTPS://Agent.Example.com:443/agent-stub', 'https://Agent.Example.com:443/agent-stub'],
+    ['https://gw.example.com/x/agent-stub', '! HTTP Agent Stub API base URL path must be empty or /agent-stub'],
+    ['https://h/agent-stubs', '! HTTP Agent Stub API base URL path must be empty or /agent-stub'],
+    ['https://h/agent-stub?x=1', '! Agent Stub URL must not include a query string or fragment'],
+    ['https://u:p@h/agent-stub', '! Agent Stub URL must not include user info'],
+    ['grpc://Agent.Example.com:9091/', 'grpc://agent.example.com:9091'],
+    ['grpc://agent.example.com', '! gRPC Agent Stub URL must include an explicit port'],
+    ['not-a-url', '! Agent Stub URL must use http, https, or grpc'],
+  ])('%s', (text, expected) => {
+    expect(outcome(stubApiBaseUrl(text))).toBe(expected);
+  });
+});
+
+describe('Dify API URL', () => {
+  test.each([
+    ['HTTP://Api.Example.com:80/x//', 'http://api.example.com/x'],
+    ['https://u:p@h/', 'https://u:p@h'],
+    ['h:5001', '! must be an http:// or https:// URL'],
+    ['grpc://h:1', '! must be an http:// or https:// URL'],
+  ])('%s', (text, expected) => {
+    expect(outcome(difyApiBaseUrl(text))).toBe(expected);
+    expect(outcome(innerApiUrl(` ${text} `))).toBe(expected);
+  });
+
+  test('blank is none under the first name and an error under the later one', () => {
+    expect(outcome(innerApiUrl(' '))).toBe('! DIFY_AGENT_INNER_API_URL must not be empty');
+    expect(outcome(innerApiUrl('http://h?'))).toBe(
+      '! DIFY_AGENT_INNER_API_URL must not include a query string or fragment',
+    );
   });
 });
 

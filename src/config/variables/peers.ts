@@ -57,7 +57,8 @@ export const peerVariables: VariableTree<Pick<Settings, 'pluginDaemon' | 'shellc
     }),
     requestTimeoutSeconds: optionalDecimal({
       name: 'DIFY_AGENT_PLUGIN_DAEMON_REQUEST_TIMEOUT',
-      description: 'How long one call of a model or tool may take in all. Unset: as long as the daemon is not silent.',
+      description:
+        'How long one call of a model or tool may take in all; waiting for a connection does not count. Unset: as long as the daemon is not silent.',
       min: 0.001,
       max: MAX_TIMER_SECONDS,
       unit: 'seconds',

@@ -1,4 +1,5 @@
-// Variables of the HTTP server: where it listens, who may call, how much it takes, what it logs, declared in the shape of the Settings that they fill (settings.ts). variables.ts puts the groups together.
+// Variables of the HTTP server: where it listens, who may call, how much it takes, what it logs, declared in the shape of
+// the Settings that they fill (settings.ts). variables.ts puts the groups together; the rules between them: ../access.ts.
 
 import { fileName, headerValue, list, listenHost, optionally, origin } from '../formats.ts';
 import type { Settings } from '../settings.ts';
@@ -28,7 +29,8 @@ type ServerSettings = Pick<
 export const serverVariables: VariableTree<ServerSettings> = {
   host: variable({
     name: 'DIFY_AGENT_HOST',
-    description: 'Address to listen on. `0.0.0.0` or `::` makes the server reachable from other machines.',
+    description:
+      'Address to listen on. `0.0.0.0` or `::` makes the server reachable from other machines, which needs `DIFY_AGENT_API_TOKEN`.',
     allowed: 'IP address or host name',
     default: '127.0.0.1',
     parse: listenHost,
@@ -43,8 +45,9 @@ export const serverVariables: VariableTree<ServerSettings> = {
   access: {
     apiToken: variable({
       name: 'DIFY_AGENT_API_TOKEN',
+      aliases: ['DIFY_AGENT_RUN_API_TOKEN'],
       description:
-        'What callers must send as `Authorization: Bearer …`, or as the password of HTTP Basic. Blank: everybody may call.',
+        'What callers must send as `Authorization: Bearer …`, or as the password of HTTP Basic, for everything but probes and documentation. Blank: everybody may call.',
       allowed: 'printable ASCII',
       default: null,
       secret: true,
@@ -61,7 +64,7 @@ export const serverVariables: VariableTree<ServerSettings> = {
     allowAnonymous: flag({
       name: 'DIFY_AGENT_ALLOW_ANONYMOUS',
       description:
-        'Allows to listen on an address that other machines can reach without `DIFY_AGENT_API_TOKEN`. For private networks.',
+        'Allows to listen on an address that other machines can reach without `DIFY_AGENT_API_TOKEN`. Without it such a start is refused. For private networks.',
       default: false,
     }),
   },
@@ -101,7 +104,7 @@ export const serverVariables: VariableTree<ServerSettings> = {
   maxPendingRequestBytes: integer({
     name: 'DIFY_AGENT_MAX_PENDING_REQUEST_BYTES',
     description:
-      'How much memory the request bodies that are being received may take, all together; beyond it requests are answered with 503.',
+      'How much memory the request bodies that are being received may take, all together; beyond it requests are answered with 503. At least `DIFY_AGENT_MAX_REQUEST_BYTES`.',
     default: DEFAULT_MAX_PENDING_REQUEST_BYTES,
     min: 1024,
     max: 64 * MAX_REQUEST_BYTES,

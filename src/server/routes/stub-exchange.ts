@@ -53,12 +53,9 @@ export function driveQuery(request: Request): Readonly<Record<string, string>> {
   return Object.fromEntries(found);
 }
 
-/** Bytes that pass through. */
-export function bytesAnswer({ mediaType, length, stream }: AssetBytes): Response {
-  const headers = { 'content-type': mediaType, 'cache-control': 'no-store' };
-  return new Response(stream, {
-    headers: length === null ? headers : { ...headers, 'content-length': String(length) },
-  });
+/** Bytes that pass through. Without a length: Bun sends a stream in chunks, and one that breaks off is seen to. */
+export function bytesAnswer({ mediaType, stream }: AssetBytes): Response {
+  return new Response(stream, { headers: { 'content-type': mediaType, 'cache-control': 'no-store' } });
 }
 
 /** The answer to what an operation throws. Rethrows what the server answers, or what nobody expected. */
