@@ -4,10 +4,11 @@
 
 import { CURSOR_START, type EventId } from '../base/cursor.ts';
 import type { RunStatus, TerminalStatus } from '../protocol/runs.ts';
-import type { StoredEvent, TerminalTransition } from '../runs/ports.ts';
+import type { CancelIntent, StoredEvent, TerminalTransition } from '../runs/ports.ts';
 import type { RunKeys } from './redis-keys.ts';
-import { isRunStatus, recordFrame } from './redis-record.ts';
+import { isRunStatus, parseIntent, recordFrame } from './redis-record.ts';
 import type { Scripts } from './redis-scripts.ts';
+import { emptyStream, type StreamSize } from './redis-trim.ts';
 
 /** A batch takes no further write when it has this many events, or this many characters of payload. */
 export const BATCH_MAX_EVENTS = 256;
@@ -16,8 +17,8 @@ export const BATCH_MAX_CHARS = 512 * 1024;
 /** What became of a write. */
 export type Outcome =
   | { readonly done: true; readonly events: readonly StoredEvent[] }
-  /** The run is over (its status) or unknown (null). */
-  | { readonly done: false; readonly status: RunStatus | null };
+  /** The run is over (its status), unknown (null), or cannot end this way yet (`running`, and the accepted cancel if there is one). */
+  | { readonly done: false; readonly status: RunStatus | null; readonly cancel: CancelIntent | null };
 
 /** An append, or the end of the run. */
 export interface Write {
@@ -35,6 +36,8 @@ export type Verdict =
   | { readonly kind: 'applied'; readonly ids: readonly EventId[] }
   /** Not applied: the stream has another end than the line knew. It knows now; send again. */
   | { readonly kind: 'moved' }
+  /** Not applied: the end of the batch is not one that the run may have (spec 01 §6.1), for want of a cancel or because of one. */
+  | { readonly kind: 'held'; readonly cancel: CancelIntent | null }
   /** Not applied: no run, not running, or (status null) nothing that can be read as a record. */
   | { readonly kind: 'refused'; readonly status: RunStatus | null; readonly last: StoredEvent | null };
 
@@ -46,6 +49,8 @@ export interface LostEnd {
 
 export interface LineSettings {
   readonly scripts: Scripts;
+  /** The key of this process's set of runs. */
+  readonly index: string;
   readonly retentionMs: number;
   /** How far a time to live may be off. */
   readonly slackMs: number;
@@ -64,12 +69,16 @@ export class RunLine {
   lostEnd: LostEnd | null = null;
   /** `performance.now()` when `lostEnd` was set. */
   lostAt = 0;
+  /** Of a run that this process created; null: others may write it, too. */
+  size: StreamSize | null = null;
 
   readonly #settings: LineSettings;
   #known: EventId = CURSOR_START;
   /** Writes of a batch whose reply was lost: they go again together, in the same company. */
   #doubtful = 0;
   #payloads: readonly string[] = [];
+  /** The end goes without what is before it. */
+  #endAlone = false;
 
   constructor(runId: string, keys: RunKeys, settings: LineSettings) {
     this.runId = runId;
@@ -77,22 +86,43 @@ export class RunLine {
     this.#settings = settings;
   }
 
+  /** Characters of payload on their way. */
+  get sentChars(): number {
+    let chars = 0;
+    for (let i = 0; i < this.sent; i += 1) chars += this.writes[i]?.chars ?? 0;
+    return chars;
+  }
+
+  /** The end of the run waits here, or may have been written. */
+  get isEnding(): boolean {
+    return this.lostEnd !== null || this.writes.some((write) => write.end !== null);
+  }
+
+  /** This process created the run: its stream is empty. */
+  begin(): void {
+    this.active = true;
+    this.size = emptyStream();
+  }
+
   /** The command for the next batch, which is then on its way. */
   take(): readonly string[] {
     this.sent = this.#doubtful > 0 ? this.#doubtful : this.#batchSize();
     const batch = this.writes.slice(0, this.sent);
     this.#payloads = batch.length === 1 ? (batch[0]?.payloads ?? []) : batch.flatMap(({ payloads }) => payloads);
-    const { scripts, retentionMs, slackMs } = this.#settings;
+    const { scripts, index, retentionMs, slackMs } = this.#settings;
+    const { record, events, intent } = this.keys;
     const ttl = String(retentionMs);
     const end = batch.at(-1)?.end ?? null;
     let script = scripts.append;
+    let keys = [record, events];
     let args = [this.#known, ttl, String(slackMs), ...this.#payloads];
     if (end !== null) {
       const { head, tail } = recordFrame(this.runId, end.status, end.error);
       script = scripts.finalise;
-      args = [this.#known, ttl, end.updatedAt, head, tail, ...this.#payloads];
+      keys = [record, events, intent, index];
+      args = [this.#known, ttl, this.runId, end.status, end.updatedAt, head, tail, ...this.#payloads];
     }
-    return this.needsText ? script.byText(this.keys, args) : script.bySha(this.keys, args);
+    return this.needsText ? script.byText(keys, args) : script.bySha(keys, args);
   }
 
   /** The batch on its way was not executed; it waits again. */
@@ -116,7 +146,11 @@ export class RunLine {
       this.#known = ids.at(-1) ?? this.#known;
       return { kind: 'applied', ids };
     }
-    const [status, lastId, lastPayload, ...follows] = Array.isArray(reply) ? reply.map(String) : [];
+    const words = Array.isArray(reply) ? reply.map(String) : [];
+    if (words[0] === 'held') {
+      return { kind: 'held', cancel: words[1] === undefined ? null : parseIntent(words[1]) };
+    }
+    const [status, lastId, lastPayload, ...follows] = words;
     const ids = doubtful ? this.#ownIds(follows) : null;
     if (lastId !== undefined) this.#known = lastId;
     if (ids !== null) return { kind: 'applied', ids };
@@ -132,7 +166,16 @@ export class RunLine {
   shiftBatch(): readonly Write[] {
     const batch = this.writes.splice(0, this.sent);
     this.sent = 0;
+    this.#endAlone = false;
     return batch;
+  }
+
+  /** The end of the batch was held. Takes it out; null when what is before it has to go first, which it now does. */
+  shiftHeld(): Write | null {
+    if (this.sent === 1) return this.shiftBatch()[0] ?? null;
+    this.sent = 0;
+    this.#endAlone = true;
+    return null;
   }
 
   /** Takes everything out; remembers a terminal transition that may have been applied. */
@@ -144,6 +187,7 @@ export class RunLine {
     }
     if (this.writes.some((write) => write.end !== null)) this.active = false;
     this.#doubtful = 0;
+    this.#endAlone = false;
     this.sent = 0;
     return this.writes.splice(0);
   }
@@ -156,6 +200,7 @@ export class RunLine {
     for (const write of this.writes) {
       if (size > 0 && (events + write.payloads.length > BATCH_MAX_EVENTS || chars + write.chars > BATCH_MAX_CHARS))
         break;
+      if (size > 0 && this.#endAlone && write.end !== null) break;
       size += 1;
       events += write.payloads.length;
       chars += write.chars;

@@ -2,7 +2,7 @@
 // host name anew each time (failover). It repeats no command: whose command was on its way must find out what became of it.
 
 import { errorText } from '../base/errors.ts';
-import type { Logger } from '../observe/logger.ts';
+import { type Logger, noopLogger } from '../observe/logger.ts';
 import type { Connection } from './redis-connection.ts';
 import { LinkDownError } from './redis-errors.ts';
 
@@ -146,6 +146,16 @@ export function createLink(options: LinkOptions): RedisLink {
       hurry?.();
       current?.destroy(new Error('closed'));
       current = null;
+    },
+  };
+}
+
+/** The logger of a link beside `main`: when Redis is away the main link says so, and once is enough. */
+export function besides(main: RedisLink, logger: Logger, message: string): Logger {
+  return {
+    ...noopLogger,
+    warn: (_, fields) => {
+      if (main.connection !== null) logger.warn(message, fields);
     },
   };
 }

@@ -6,13 +6,16 @@ import type { Settings } from '../config/settings.ts';
 import { StoreOpenError, systemCode } from './errors.ts';
 import { type Connection, dial, UnsuitableServerError } from './redis-connection.ts';
 import { RedisRefusal } from './redis-errors.ts';
-import { runKeys } from './redis-keys.ts';
-import { createScripts } from './redis-scripts.ts';
+import { ownBase, ownerKeys, runKeys } from './redis-keys.ts';
+import { createScripts, runScript } from './redis-scripts.ts';
 
 /** How long a Redis may take to connect and answer, and to read its data set when it has just started. */
 export const REDIS_DEADLINE_MS = 3_000;
 /** Delay before a Redis that is still reading its data set is asked again, ms. */
 const LOADING_AGAIN_MS = 100;
+
+/** Time to live of a lease that is taken to see whether it can be, ms. */
+const TRIAL_MS = '1000';
 
 /** What the operator can do without Redis. */
 const ADVICE = 'to run without Redis set DIFY_AGENT_STORE_URL=sqlite:./dify-agent.db';
@@ -45,8 +48,7 @@ export async function openConnection(
   let connection: Connection | null = null;
   try {
     connection = await dialUntil(settings.storeUrl, name, deadline);
-    // A read of no run: may this user run scripts, and use keys of this prefix?
-    await connection.send(createScripts().page.byText(runKeys(settings.redisPrefix, ''), ['0-0', '1', '1']));
+    await tryRights(connection, settings.redisPrefix);
     const report = { description, version: connection.info.version, warning: await evictionWarning(connection) };
     return { connection, report };
   } catch (error) {
@@ -64,6 +66,23 @@ export async function probeRedis(settings: RedisAddress, deadlineMs: number = RE
   connection.destroy(new Error('probed'));
   const { description, version, warning } = report;
   return `${description} (Redis ${version})${warning === null ? '' : `; WARNING: ${warning}`}`;
+}
+
+/** May this user run scripts, use keys of this prefix, and do what a lease needs? Leaves nothing behind. */
+async function tryRights({ send }: Connection, prefix: string): Promise<void> {
+  const scripts = createScripts();
+  const { record, events, trimmed } = runKeys(prefix, '');
+  await runScript(send, scripts.page, [record, events, trimmed], ['0-0', '1', '1']);
+  const ownerId = crypto.randomUUID();
+  const { lease, owners, index } = ownerKeys(prefix, ownerId);
+  try {
+    await runScript(send, scripts.dead, [index], [ownBase(prefix)]);
+    await runScript(send, scripts.lease, [lease, owners, index], [TRIAL_MS, '0', ownerId, TRIAL_MS]);
+    await runScript(send, scripts.release, [lease, owners, index], [ownerId]);
+  } catch (error) {
+    // A server that is out of memory, say, can be read from, and may recover.
+    if (!(error instanceof RedisRefusal) || error.code === 'NOPERM') throw error;
+  }
 }
 
 async function dialUntil(url: string, name: string, deadline: number): Promise<Connection> {

@@ -1,8 +1,9 @@
-// The record of a run as text in Redis (spec 01 §6): written exactly as the reference writes it, read from whatever another
-// implementation made of it: keys in any order, `\/`, `+00:00`, keys of newer vintages.
+// The record of a run and the wish to cancel it as text in Redis (spec 01 §6): written exactly as the reference writes them,
+// read from whatever another implementation made of them: keys in any order, `\/`, `+00:00`, keys of newer vintages.
 
 import { rfc3339 } from '../base/clock.ts';
 import type { RunRecord, RunStatus, TerminalStatus } from '../protocol/runs.ts';
+import type { CancelIntent } from '../runs/ports.ts';
 
 /** The record as it is stored. */
 export function recordText({ run_id, status, created_at, updated_at, error }: RunRecord): string {
@@ -34,6 +35,21 @@ export function parseRecord(runId: string, text: string): RunRecord | null {
   if (!isRunStatus(status) || createdAt === null || updatedAt === null) return null;
   if (error !== null && typeof error !== 'string') return null;
   return { run_id: runId, status, created_at: createdAt, updated_at: updatedAt, error };
+}
+
+/** The intent as it is stored. */
+export function intentText({ reason, message, requestedAt }: CancelIntent): string {
+  return JSON.stringify({ reason, message, requested_at: requestedAt });
+}
+
+/** Reads an intent. That there is one counts: what cannot be read of it is missing. */
+export function parseIntent(text: string): CancelIntent {
+  const { reason, message, requested_at } = parseObject(text) ?? {};
+  return {
+    reason: typeof reason === 'string' ? reason : null,
+    message: typeof message === 'string' ? message : null,
+    requestedAt: wireTime(requested_at) ?? rfc3339(0),
+  };
 }
 
 function parseObject(text: string): { readonly [key: string]: unknown } | null {

@@ -3,7 +3,7 @@
 
 import { compareEventIds, type EventId } from '../base/cursor.ts';
 import { errorText } from '../base/errors.ts';
-import { type Logger, noopLogger } from '../observe/logger.ts';
+import type { Logger } from '../observe/logger.ts';
 import type { RunRecord } from '../protocol/runs.ts';
 import { isTerminalType, storedEventType } from '../protocol/stored-event.ts';
 import type { StoredEvent } from '../runs/ports.ts';
@@ -11,7 +11,7 @@ import type { Tail } from './live.ts';
 import { dial } from './redis-connection.ts';
 import { RedisRefusal } from './redis-errors.ts';
 import type { RunKeys } from './redis-keys.ts';
-import { createLink, type RedisLink } from './redis-link.ts';
+import { besides, createLink, type RedisLink } from './redis-link.ts';
 
 /** The longest wait of one XREAD, ms. */
 export const TAIL_BLOCK_MS = 5_000;
@@ -23,10 +23,10 @@ const TAIL_COUNT = 64;
 export const TAIL_CHECK_MS = 10_000;
 /** Records that are looked at in one round trip. */
 const CHECK_BATCH = 200;
-/** Delay before CLIENT UNBLOCK is repeated, when it came before the XREAD, or before a refused XREAD is, ms. */
+/** Delay before CLIENT UNBLOCK is repeated, when it came before the XREAD, or before a failed reading is, ms. */
 const UNBLOCK_AGAIN_MS = 5;
 const REFUSED_AGAIN_MS = 1_000;
-/** Events that are read at once from a run that is over. */
+/** Events that are read at once otherwise: from a run that is over, or whose stream is trimmed. */
 const REST_PAGE = 500;
 
 export interface RedisTailOptions {
@@ -36,6 +36,8 @@ export interface RedisTailOptions {
   readonly keysOf: (runId: string) => RunKeys;
   readonly getRecord: (runId: string) => Promise<RunRecord | null>;
   readonly readEvents: (runId: string, after: EventId, limit: number) => Promise<readonly StoredEvent[]>;
+  /** Streams are trimmed: what is new is read by pages, which tell where something is missing. XREAD only says that there is. */
+  readonly bounded: boolean;
   readonly logger: Logger;
   /** Default TAIL_CHECK_MS. */
   readonly checkMs?: number;
@@ -72,19 +74,11 @@ export function createRedisTail(options: RedisTailOptions): RedisTail {
   /** Ends the loop's sleep. */
   let wake: (() => void) | null = null;
 
-  /** When Redis is away the main link says so; once is enough. */
-  const quiet: Logger = {
-    ...noopLogger,
-    warn: (_, fields) => {
-      if (link.connection !== null) logger.warn('no connection to follow foreign runs', fields);
-    },
-  };
-
   function start(): void {
     if (blocking !== null) return;
     blocking = createLink({
       dial: () => dial({ url, name: 'dify-agent-tail', blockMs: TAIL_BLOCK_MS }),
-      logger: quiet,
+      logger: besides(link, logger, 'no connection to follow foreign runs'),
       onUp: () => wake?.(),
     });
     checkTimer = setInterval(() => void check([...followed.values()]), checkMs);
@@ -105,14 +99,16 @@ export function createRedisTail(options: RedisTailOptions): RedisTail {
       reads += 1;
       reading = reads;
       try {
-        const reply = own.send([
-          ...['XREAD', 'COUNT', String(TAIL_COUNT), 'BLOCK', String(blockMs), 'STREAMS'],
+        const reply = await own.send([
+          ...['XREAD', 'COUNT', String(options.bounded ? 1 : TAIL_COUNT), 'BLOCK', String(blockMs), 'STREAMS'],
           ...runs.map((run) => run.key),
           ...runs.map((run) => run.cursor),
         ]);
-        dispatch(await reply);
+        reading = 0;
+        await dispatch(reply);
       } catch (error) {
         if (error instanceof RedisRefusal) await refused(own, error);
+        else await sleep(REFUSED_AGAIN_MS); // a connection that is there again ends it
       } finally {
         reading = 0;
       }
@@ -144,12 +140,17 @@ export function createRedisTail(options: RedisTailOptions): RedisTail {
   }
 
   /** RESP2: [[key, [[id, [field, value, …]], …]], …], or null when the wait was over. */
-  function dispatch(reply: unknown): void {
+  async function dispatch(reply: unknown): Promise<void> {
     if (!Array.isArray(reply)) return;
+    const moved: Promise<void>[] = [];
     for (const stream of reply) {
       if (!Array.isArray(stream) || !Array.isArray(stream[1])) continue;
       const run = followed.get(String(stream[0]));
       if (run === undefined) continue;
+      if (options.bounded) {
+        moved.push(readPast(run, String(stream[1][0]?.[0])));
+        continue;
+      }
       const events: StoredEvent[] = [];
       for (const entry of stream[1]) {
         if (!Array.isArray(entry)) continue;
@@ -163,6 +164,23 @@ export function createRedisTail(options: RedisTailOptions): RedisTail {
       }
       deliver(run, events);
     }
+    await Promise.all(moved);
+  }
+
+  /** Reads on, at least past an event that was announced: it may be one that cannot be read. */
+  async function readPast(run: Followed, id: EventId): Promise<void> {
+    if (!(await readOn(run)) && compareEventIds(id, run.cursor) > 0) run.cursor = id;
+  }
+
+  /** Delivers a page of what follows; false when nothing does. */
+  async function readOn(run: Followed): Promise<boolean> {
+    const events = await options.readEvents(run.runId, run.cursor, REST_PAGE);
+    const last = events.at(-1);
+    if (last !== undefined && compareEventIds(last.id, run.cursor) > 0) {
+      run.cursor = last.id;
+      deliver(run, events);
+    }
+    return last !== undefined;
   }
 
   function deliver(run: Followed, events: readonly StoredEvent[]): void {
@@ -206,14 +224,7 @@ export function createRedisTail(options: RedisTailOptions): RedisTail {
 
   /** The run is over: whatever it has left is published, though none of it may be recognised as its end. */
   async function finishRest(run: Followed): Promise<void> {
-    while (followed.get(run.key) === run) {
-      const events = await options.readEvents(run.runId, run.cursor, REST_PAGE);
-      const last = events.at(-1);
-      if (last === undefined) return finish(run, []);
-      if (compareEventIds(last.id, run.cursor) <= 0) continue;
-      run.cursor = last.id;
-      deliver(run, events);
-    }
+    while (followed.get(run.key) === run) if (!(await readOn(run))) finish(run, []);
   }
 
   /** Ends the XREAD under way, so that the next one has all runs. An UNBLOCK that comes before the XREAD is repeated. */

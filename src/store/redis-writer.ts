@@ -9,9 +9,11 @@ import type { AppendOutcome, FinaliseOutcome, StoredEvent, TerminalTransition } 
 import { storablePayload } from './payload.ts';
 import { type Complaints, RedisRefusal } from './redis-errors.ts';
 import type { RunKeys } from './redis-keys.ts';
-import { type LineSettings, type Outcome, RunLine, type Write } from './redis-line.ts';
+import type { LineSettings, Outcome, RunLine } from './redis-line.ts';
+import { createLines } from './redis-lines.ts';
 import type { RedisLink } from './redis-link.ts';
 import { createOutage } from './redis-outage.ts';
+import type { Trimmer } from './redis-trim.ts';
 
 /** Characters of payload on their way to Redis at once, all runs together (8 Mi); the rest waits. A single batch may be larger. */
 export const IN_FLIGHT_MAX_CHARS = 8 * 1024 * 1024;
@@ -22,14 +24,16 @@ export const WRITE_MAX_CHARS = 128 * 1024 * 1024;
 /** Delay before what a server refused for the moment (OOM, …) is tried again, ms; doubles up to RETRY_MAX_MS. */
 export const RETRY_MIN_MS = 100;
 export const RETRY_MAX_MS = 1_600;
-/** How long it is remembered that an end was given up in doubt, ms; longer than its caller tries again (runs/sink.ts). */
-const LOST_END_MS = 600_000;
 
 export interface WriterOptions extends LineSettings {
   readonly link: RedisLink;
   readonly keysOf: (runId: string) => RunKeys;
   /** How long writes wait for a store that is away; then they are rejected. */
   readonly outageMs: number;
+  /** Null: streams are not bounded. */
+  readonly trimmer: Trimmer | null;
+  /** A run is over or gone; `here`: by an end that was written here. */
+  readonly onOver: (runId: string, here: boolean) => void;
   readonly logger: Logger;
   readonly complaints: Complaints;
 }
@@ -37,8 +41,14 @@ export interface WriterOptions extends LineSettings {
 export interface RedisWriter {
   /** This process executes the run from now on; its stream is empty. */
   begin(runId: string): void;
+  /** Somebody else ended the run. */
+  leave(runId: string): void;
   append(runId: string, payloads: readonly string[]): Promise<AppendOutcome>;
   finalise(runId: string, transition: TerminalTransition): Promise<FinaliseOutcome>;
+  /** The end of the run is on its way, or may have been written. */
+  isEnding(runId: string): boolean;
+  /** What waits goes now, before anything that is sent next. */
+  flush(): void;
   /** Keys of the runs that this process executes: they must not expire. */
   activeKeys(): readonly RunKeys[];
   /** The link came back. */
@@ -53,7 +63,7 @@ export interface RedisWriter {
 
 export function createWriter(options: WriterOptions): RedisWriter {
   const { link, logger, complaints, outageMs } = options;
-  const lines = new Map<string, RunLine>();
+  const lines = createLines(options.keysOf, options);
   /** Lines that have something to send. */
   const ready = new Set<RunLine>();
   let scheduled = false;
@@ -66,28 +76,19 @@ export function createWriter(options: WriterOptions): RedisWriter {
   let retryTimer: ReturnType<typeof setTimeout> | null = null;
   let retryMs = RETRY_MIN_MS;
 
-  function lineOf(runId: string): RunLine {
-    let line = lines.get(runId);
-    if (line === undefined) {
-      line = new RunLine(runId, options.keysOf(runId), options);
-      lines.set(runId, line);
-    }
-    return line;
-  }
-
   function submit(runId: string, texts: readonly string[], end: TerminalTransition | null): Promise<Outcome> {
     const payloads = texts.map(storablePayload);
     let chars = 0;
     for (const payload of payloads) chars += payload.length;
     const refusal = refuse(chars);
     if (refusal !== null) {
-      const line = lines.get(runId);
+      const line = lines.find(runId);
       // Whoever ends a run does not execute it any more: if nobody succeeds it shall expire.
       if (end !== null && line !== undefined) line.active = false;
       return Promise.reject(new StoreUnavailableError(refusal));
     }
     return new Promise((resolve, reject) => {
-      const line = lineOf(runId);
+      const line = lines.of(runId);
       line.writes.push({ payloads, end, chars, resolve, reject });
       waitingChars += chars;
       ready.add(line);
@@ -122,14 +123,14 @@ export function createWriter(options: WriterOptions): RedisWriter {
 
   function send(line: RunLine): void {
     const command = line.take();
-    const chars = charsOf(line.writes.slice(0, line.sent));
+    const chars = line.sentChars;
     flyingChars += chars;
     const landed = () => {
       flyingChars -= chars;
       if (line.writes.length > 0) ready.add(line);
-      else if (!line.active && line.lostEnd === null) lines.delete(line.runId);
+      else lines.release(line);
       pump();
-      if (drained !== null && isIdle()) drained();
+      if (drained !== null && lines.idle) drained();
     };
     link.send(command).then(
       (reply) => {
@@ -150,6 +151,14 @@ export function createWriter(options: WriterOptions): RedisWriter {
       line.refused();
       return;
     }
+    if (verdict.kind === 'held') {
+      const write = line.shiftHeld();
+      if (write !== null) {
+        waitingChars -= write.chars;
+        write.resolve({ done: false, status: 'running', cancel: verdict.cancel });
+      }
+      return;
+    }
     if (verdict.kind === 'refused') {
       if (verdict.status === null && verdict.last !== null) {
         logger.error('unreadable run record', { run_id: line.runId });
@@ -165,23 +174,31 @@ export function createWriter(options: WriterOptions): RedisWriter {
       at += payloads.length;
       resolve({ done: true, events: payloads.map((payload, index) => ({ id: ids[index] ?? '', payload })) });
     }
+    const last = verdict.ids.at(-1);
+    if (options.trimmer !== null && line.size !== null && last !== undefined) {
+      const payloads = batch.flatMap((write) => write.payloads);
+      options.trimmer.grown(line.keys, line.size, payloads, last);
+    }
     const end = batch.at(-1)?.end ?? null;
     if (end === null) line.active = true;
-    else settleOver(line, end.status, null);
+    else settleOver(line, end.status, null, true);
   }
 
   /** The run is over or unknown: so is everything that waits in its line, unless it is the end that was believed lost. */
-  function settleOver(line: RunLine, status: RunStatus | null, last: StoredEvent | null): void {
+  function settleOver(line: RunLine, status: RunStatus | null, last: StoredEvent | null, here = false): void {
     line.active = false;
+    let endedHere = here;
     for (const write of line.abandon()) {
       waitingChars -= write.chars;
       const lost = line.lostEnd;
       if (lost !== null && last?.payload === lost.payload && status === lost.status && write.end?.status === status) {
         line.lostEnd = null;
+        endedHere = true;
         write.resolve({ done: true, events: [last] });
-      } else write.resolve({ done: false, status });
+      } else write.resolve({ done: false, status, cancel: null });
     }
     line.lostEnd = null;
+    options.onOver(line.runId, endedHere);
   }
 
   function failed(line: RunLine, error: unknown): void {
@@ -221,7 +238,7 @@ export function createWriter(options: WriterOptions): RedisWriter {
   }
 
   function exhausted(): void {
-    const waiting = [...lines.values()].filter((line) => line.writes.length > 0);
+    const waiting = lines.waiting();
     if (waiting.length === 0) return;
     logger.error('the store is away for too long, giving up what waits for it', { runs: waiting.length });
     // What is on its way comes back first.
@@ -236,43 +253,31 @@ export function createWriter(options: WriterOptions): RedisWriter {
     }
   }
 
-  function isIdle(): boolean {
-    for (const line of lines.values()) if (line.writes.length > 0) return false;
-    return true;
-  }
-
   return {
-    begin(runId) {
-      lineOf(runId).active = true;
-    },
+    begin: (runId) => lines.of(runId).begin(),
+    leave: lines.leave,
+    isEnding: (runId) => lines.find(runId)?.isEnding === true,
+    flush: pump,
     async append(runId, payloads) {
       const outcome = await submit(runId, payloads, null);
       return outcome.done ? { appended: true, events: outcome.events } : { appended: false, status: outcome.status };
     },
     async finalise(runId, transition) {
       const outcome = await submit(runId, [transition.payload], transition);
-      const event = outcome.done ? outcome.events[0] : undefined;
-      if (event !== undefined) return { applied: true, event };
-      return { applied: false, status: outcome.done ? null : outcome.status };
+      if (!outcome.done) return { applied: false, status: outcome.status, cancel: outcome.cancel };
+      const [event] = outcome.events;
+      return event === undefined ? { applied: false, status: null, cancel: null } : { applied: true, event };
     },
-    activeKeys() {
-      const now = performance.now();
-      const keys: RunKeys[] = [];
-      for (const line of lines.values()) {
-        if (line.active) keys.push(line.keys);
-        else if (line.writes.length > 0) continue;
-        else if (line.lostEnd === null || now - line.lostAt > LOST_END_MS) lines.delete(line.runId);
-      }
-      return keys;
-    },
+    activeKeys: lines.activeKeys,
     resume() {
-      if (isIdle()) recovered();
-      for (const line of lines.values()) if (line.writes.length > 0) ready.add(line);
+      const waiting = lines.waiting();
+      if (waiting.length === 0) recovered();
+      for (const line of waiting) ready.add(line);
       pump();
     },
     suspend: outage.begin,
     async drain(ms) {
-      if (isIdle() || link.connection === null) return;
+      if (lines.idle || link.connection === null) return;
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, ms);
         drained = () => {
@@ -285,13 +290,7 @@ export function createWriter(options: WriterOptions): RedisWriter {
       closed = true;
       outage.close();
       if (retryTimer !== null) clearTimeout(retryTimer);
-      for (const line of lines.values()) giveUp(line, new Error('the store is closed'));
+      for (const line of lines) giveUp(line, new Error('the store is closed'));
     },
   };
-}
-
-function charsOf(writes: readonly Write[]): number {
-  let chars = 0;
-  for (const write of writes) chars += write.chars;
-  return chars;
 }

@@ -2,7 +2,7 @@
 
 import { writeSync } from 'node:fs';
 import { systemClock } from '../../src/base/clock.ts';
-import { payloadOf, runningRecord } from '../contract/run-store.ts';
+import { payloadOf, runningRecord } from '../contract/kit.ts';
 import { openSqlite } from './helpers.ts';
 
 const path = process.argv[2] ?? '';

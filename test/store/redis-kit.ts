@@ -3,7 +3,7 @@
 import { type LogFields, type Logger, noopLogger } from '../../src/observe/logger.ts';
 import { createRedisStore, type RedisStore } from '../../src/store/redis.ts';
 import { dial } from '../../src/store/redis-connection.ts';
-import { RETENTION } from '../contract/run-store.ts';
+import { RETENTION } from '../contract/kit.ts';
 import type { RedisProcess } from '../support/redis-process.ts';
 
 /** Shortens the time to live of all keys that match ARGV[1] by ARGV[2] ms; those at their end are gone. */
@@ -36,6 +36,11 @@ export interface OpenOptions {
   readonly prefix?: string;
   readonly retentionSeconds?: number;
   readonly outageSeconds?: number;
+  /** Default: as in production. */
+  readonly leaseSeconds?: number;
+  /** Default: null, nothing is dropped. */
+  readonly maxEvents?: number | null;
+  readonly maxBytes?: number | null;
   readonly logger?: Logger;
 }
 
@@ -46,6 +51,8 @@ export async function openRedis(url: string, options: OpenOptions = {}): Promise
     prefix: options.prefix ?? freshPrefix(),
     retentionSeconds: options.retentionSeconds ?? RETENTION,
     outageSeconds: options.outageSeconds ?? 30,
+    leaseSeconds: options.leaseSeconds ?? 30,
+    eventStream: { maxEvents: options.maxEvents ?? null, maxBytes: options.maxBytes ?? null },
     logger: options.logger ?? noopLogger,
     first: await dial({ url, name: 'test' }),
   });

@@ -6,7 +6,7 @@ import { CURSOR_START } from '../../src/base/cursor.ts';
 import type { EventSubscription, StoredEvent } from '../../src/runs/ports.ts';
 import { createLive, type LiveStore } from '../../src/store/live.ts';
 import { TAIL_BLOCK_MS } from '../../src/store/redis-tail.ts';
-import { appended, applied, payloadOf, runningRecord, terminal } from '../contract/run-store.ts';
+import { appended, applied, payloadOf, runningRecord, terminal } from '../contract/kit.ts';
 import { type CuttingProxy, startCuttingProxy } from '../fakes/cutting-proxy.ts';
 import { type RedisProcess, startRedis } from '../support/redis-process.ts';
 import { until, within } from '../support/until.ts';
@@ -70,8 +70,10 @@ async function connections(): Promise<readonly string[]> {
   return [...text.matchAll(/ name=(dify-agent\S*|test) /g)].map(([, name = '']) => name).toSorted();
 }
 
+/** Tails that wait in an XREAD. */
 async function blocked(): Promise<number> {
-  return Number(/blocked_clients:(\d+)/.exec(String(await run('INFO', 'clients')))?.[1]);
+  const text = String(await run('CLIENT', 'LIST'));
+  return [...text.matchAll(/ name=dify-agent-tail [^\n]* flags=b /g)].length;
 }
 
 describe('a run of another process', () => {

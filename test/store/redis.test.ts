@@ -2,11 +2,14 @@
 // is test/contract/redis.test.ts's, what it does in trouble redis-faults.test.ts's.
 
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { CURSOR_START } from '../../src/base/cursor.ts';
 import { noopLogger } from '../../src/observe/logger.ts';
 import { openStore, probeStore } from '../../src/store/open.ts';
 import type { RedisStore } from '../../src/store/redis.ts';
-import { appended, applied, payloadOf, RETENTION, runningRecord, terminal } from '../contract/run-store.ts';
+import { appended, applied, intentOf, payloadOf, RETENTION, runningRecord, terminal } from '../contract/kit.ts';
+import { documentedUser } from '../support/acl.ts';
 import { type RedisProcess, startRedis } from '../support/redis-process.ts';
 import { until } from '../support/until.ts';
 import { drivenClock } from './helpers.ts';
@@ -39,15 +42,21 @@ async function startRun(use = store): Promise<string> {
 }
 
 describe('keys', () => {
-  test('a run is one string and one stream, as the reference names and writes them, and nothing else', async () => {
+  test('a run is one string and one stream, as the reference names and writes them; who owns it is told beside', async () => {
+    const ownerless = /:x:(?:lease|owner):[0-9a-f-]{36}/g;
+    const keys = async () =>
+      ((await run('KEYS', `${prefix}:*`)) as string[]).map((key) => key.replace(ownerless, ':x:ID')).toSorted();
+    const ours = [`${prefix}:x:ID`, `${prefix}:x:owners`];
+    await until('the lease', async () => (await keys()).length === 2);
+    expect(await keys()).toEqual(ours);
     const runId = await startRun();
-    expect(await run('KEYS', `${prefix}:*`)).toEqual([recordKey(runId)]);
+    expect(await keys()).toEqual([recordKey(runId), ...ours, `${prefix}:x:ID:runs`].toSorted());
     expect(await run('GET', recordKey(runId))).toBe(
       `{"run_id":"${runId}","status":"running","created_at":"2026-06-02T08:15:30.204117Z","updated_at":"2026-06-02T08:15:30.204131Z","error":null}`,
     );
     const [event] = appended(await store.append(runId, [payloadOf(runId)]));
     const end = applied(await store.finalise(runId, terminal(runId, 'failed', 'a "b" / 😀')));
-    expect(((await run('KEYS', `${prefix}:*`)) as string[]).toSorted()).toEqual([eventsKey(runId), recordKey(runId)]);
+    expect(await keys()).toEqual([recordKey(runId), eventsKey(runId), ...ours].toSorted());
     expect(await run('XRANGE', eventsKey(runId), '-', '+')).toEqual([
       [event?.id ?? '', ['payload', payloadOf(runId)]],
       [end.id, ['payload', end.payload]],
@@ -55,6 +64,31 @@ describe('keys', () => {
     expect(await run('GET', recordKey(runId))).toBe(
       `{"run_id":"${runId}","status":"failed","created_at":"2026-06-02T08:15:30.204117Z","updated_at":"2026-06-02T08:15:31.918004Z","error":"a \\"b\\" / 😀"}`,
     );
+  });
+
+  test('every key that the store can leave is listed in docs/stores.md, and expires', async () => {
+    const shown = readFileSync(join(import.meta.dir, '../../docs/stores.md'), 'utf8').matchAll(
+      /^\| `(\{prefix\}:[^`]+)` \|/gm,
+    );
+    const forms = [...shown].map(([, form = '']) => {
+      const parts = form.split(/\{(\w+)[^}]*\}/);
+      return new RegExp(
+        `^${parts.map((part, i) => (i % 2 === 0 ? part : part === 'prefix' ? prefix : '[^:]+')).join('')}$`,
+      );
+    });
+    const limited = await openRedis(server.url, { prefix, maxEvents: 1 });
+    const runId = runningRecord().run_id;
+    await limited.create(runningRecord(runId), { key: '0a', fingerprint: '0b', strict: true });
+    for (let i = 0; i < 40; i += 1) await limited.append(runId, [payloadOf(runId, i)]);
+    await limited.requestCancel(runId, intentOf());
+    const keys = (await run('KEYS', `${prefix}:*`)) as string[];
+    expect(forms).toHaveLength(10);
+    for (const form of forms) expect(keys.filter((key) => form.test(key))).not.toEqual([]);
+    for (const key of keys) {
+      expect(forms.filter((form) => form.test(key))).toHaveLength(1);
+      expect([key, (await ttlOf(key)) > 0]).toEqual([key, true]);
+    }
+    await limited.close();
   });
 
   test('a run id that exists is refused and left as it is', async () => {
@@ -153,7 +187,7 @@ describe('cost', () => {
     const sent = (calls.get('evalsha') ?? 0) + (calls.get('eval') ?? 0);
     expect(calls.get('xadd')).toBe(1_000);
     expect(sent).toBeLessThan(200);
-    expect(calls.get('pexpire')).toBe(20);
+    expect(calls.get('pexpire')).toBe(20); // no renewal of the lease falls into it
   });
 
   test('an end takes along what waits before it', async () => {
@@ -178,7 +212,11 @@ describe('what other implementations left', () => {
     expect(JSON.stringify(log.entries)).toContain(runId);
     await run('SET', recordKey(runId), '{"status":"paused"}');
     expect(await store.append(runId, [payloadOf(runId)])).toEqual({ appended: false, status: null });
-    expect(await store.finalise(runId, terminal(runId, 'failed'))).toEqual({ applied: false, status: null });
+    expect(await store.finalise(runId, terminal(runId, 'failed'))).toEqual({
+      applied: false,
+      status: null,
+      cancel: null,
+    });
   });
 
   test('keys of another type count as none', async () => {
@@ -236,7 +274,11 @@ describe('what other implementations left', () => {
     const error = '"status":"running"';
     await run('SET', recordKey(runId), JSON.stringify({ ...runningRecord(runId), status: 'failed', error }));
     expect(await store.append(runId, [payloadOf(runId)])).toEqual({ appended: false, status: 'failed' });
-    expect(await store.finalise(runId, terminal(runId, 'succeeded'))).toEqual({ applied: false, status: 'failed' });
+    expect(await store.finalise(runId, terminal(runId, 'succeeded'))).toEqual({
+      applied: false,
+      status: 'failed',
+      cancel: null,
+    });
   });
 
   test('a run that another process ended refuses events with its status, and events of that process are kept apart', async () => {
@@ -262,6 +304,9 @@ describe('opening', () => {
     redisPrefix: prefix,
     runRetentionSeconds: RETENTION,
     storeOutageSeconds: 30,
+    sqliteSynchronous: 'normal' as const,
+    runLeaseSeconds: 30,
+    eventStream: { maxEvents: null, maxBytes: null },
     ...args,
   });
 
@@ -269,7 +314,7 @@ describe('opening', () => {
     await startRun();
     const opened = await openStore(settings(), { clock: drivenClock(), logger: noopLogger });
     expect(opened.description).toBe(server.url);
-    expect(await opened.listRunning()).toEqual([]);
+    expect(await opened.listLost()).toEqual([]);
     const runId = await startRun();
     const subscription = await opened.subscribe(runId, CURSOR_START);
     const next = subscription?.next();
@@ -279,6 +324,8 @@ describe('opening', () => {
   });
 
   test('a probe says the version, warns about an eviction policy, and leaves nothing', async () => {
+    await startRun();
+    const before = await run('KEYS', `${prefix}:*`);
     const [, version = ''] = /redis_version:(\S+)/.exec(String(await run('INFO', 'server'))) ?? [];
     expect(await probeStore(settings())).toBe(`${server.url} (Redis ${version})`);
     await run('CONFIG', 'SET', 'maxmemory-policy', 'volatile-ttl');
@@ -292,7 +339,30 @@ describe('opening', () => {
     } finally {
       await run('CONFIG', 'SET', 'maxmemory-policy', 'noeviction');
     }
-    expect(await run('KEYS', `${prefix}:*`)).toEqual([]);
+    expect((await run('KEYS', `${prefix}:*`)) as string[]).toEqual(expect.arrayContaining(before as string[]));
+    expect(await run('KEYS', `${prefix}:*`)).toHaveLength((before as string[]).length);
+  });
+
+  test('a user as older versions needed it is refused', async () => {
+    const rules = documentedUser({ password: 's3cret', prefix }).filter(
+      (word) => !/^\+s(?:add|rem|members)/.test(word),
+    );
+    await run('ACL', 'SETUSER', 'older', 'reset', ...rules);
+    const storeUrl = server.url.replace('//', '//older:s3cret@');
+    const message = expect.stringContaining('refuses: ');
+    await expect(probeStore(settings({ storeUrl }))).rejects.toMatchObject({ code: 'store_unreachable', message });
+    const deps = { clock: drivenClock(), logger: noopLogger };
+    await expect(openStore(settings({ storeUrl }), deps)).rejects.toMatchObject({ message });
+  });
+
+  test('a server whose memory is full can be opened and read', async () => {
+    const runId = await startRun();
+    await run('CONFIG', 'SET', 'maxmemory', '1');
+    const opened = await openStore(settings(), { clock: drivenClock(), logger: noopLogger });
+    expect((await opened.getRecord(runId))?.status).toBe('running');
+    await run('CONFIG', 'SET', 'maxmemory', '0');
+    await until('a run', () => opened.create(runningRecord()));
+    await opened.close();
   });
 
   test('a user who may not run scripts, or not touch the prefix, is refused with the reason and without the password', async () => {

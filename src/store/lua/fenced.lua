@@ -1,4 +1,4 @@
--- What append.lua and finalise.lua share; this text is loaded in front of theirs.
+-- What append.lua and finalise.lua share; this text is loaded in front of theirs, after record.lua.
 --
 -- KEYS[1]  {prefix}:runs:{id}:record   string, the run's record as JSON
 -- KEYS[2]  {prefix}:runs:{id}:events   stream, one field "payload" per entry
@@ -13,23 +13,6 @@
 -- The pairs at the end are what follows ARGV[1], at most one more than the writer wanted to append: a writer that lost a
 -- reply finds there whether its events are in the stream. So an append that is delivered twice is applied once.
 
--- JSON without blanks, as every known writer prints it, is searched: a quote inside a string is escaped, so the text cannot
--- occur within one. Anything else is decoded.
-local function status_of(record)
-  if string.find(record, '"status":"running"', 1, true) then return 'running' end
-  local ok, fields = pcall(cjson.decode, record)
-  if ok and type(fields) == 'table' and type(fields.status) == 'string' then return fields.status end
-  return 'corrupt'
-end
-
-local function payload_of(entry)
-  local fields = entry[2]
-  for i = 1, #fields, 2 do
-    if fields[i] == 'payload' then return fields[i + 1] end
-  end
-  return ''
-end
-
 -- Nothing when the run is running and ARGV[1] is the end of its stream; otherwise the reply that says why not.
 local function refusal(record, wanted)
   if not record then return { 'unknown' } end
@@ -40,11 +23,11 @@ local function refusal(record, wanted)
   local last = redis.call('XREVRANGE', KEYS[2], '+', '-', 'COUNT', 1)[1]
   if last then
     reply[2] = last[1]
-    reply[3] = payload_of(last)
+    reply[3] = payload_of(last) or ''
   end
   for _, entry in ipairs(follows) do
     reply[#reply + 1] = entry[1]
-    reply[#reply + 1] = payload_of(entry)
+    reply[#reply + 1] = payload_of(entry) or ''
   end
   return reply
 end
