@@ -4,10 +4,11 @@
 import { VERSION } from '../base/version.ts';
 import { type Configuration, type Reading, readConfiguration, type UnknownVariable } from '../config/load.ts';
 import { configuredSecrets } from '../config/secrets.ts';
+import { stubWarnings } from '../config/stub.ts';
 import { printable } from '../config/variable.ts';
 import { createRedactor } from '../observe/redact.ts';
 import { EXIT, type Io } from './io.ts';
-import { type Finding, probeDaemon, probeStore } from './probe.ts';
+import { accessFindings, type Finding, probeDaemon, probeShellctl, probeStore, probeTls } from './probe.ts';
 
 /** Prints the report. */
 export async function check(io: Io): Promise<number> {
@@ -22,25 +23,29 @@ export async function check(io: Io): Promise<number> {
   return findings.every(({ ok }) => ok) ? EXIT.ok : EXIT.failed;
 }
 
-async function findingsOf({ problems, settings, readings }: Configuration): Promise<readonly Finding[]> {
+async function findingsOf({ problems, settings }: Configuration): Promise<readonly Finding[]> {
   if (settings === null) return problems.map((text) => ({ ok: false, text }));
-  const [store, daemon] = await Promise.all([probeStore(settings), probeDaemon(settings.pluginDaemon)]);
+  const [store, daemon, shell, tls] = await Promise.all([
+    probeStore(settings),
+    probeDaemon(settings.pluginDaemon),
+    probeShellctl(settings.shellctl),
+    probeTls(settings.tls),
+  ]);
   // Peers' texts may repeat what they were sent; our own problems above never do.
   const redactor = createRedactor(configuredSecrets(settings));
   const clean = ({ ok, text }: Finding): Finding => ({ ok, text: redactor.text(text) });
-  const idle = readings.filter(({ variable, source }) => variable.idle && source !== 'default');
   return [
     { ok: true, text: 'configuration' },
+    ...accessFindings(settings),
+    ...tls,
     clean(store),
     ...daemon.map(clean),
+    ...shell.map(clean),
     {
       ok: true,
       text: `scripted model: ${settings.enableScriptedModel ? 'ON (test.scripted_llm is registered)' : 'off'}`,
     },
-    ...idle.map(({ variable }) => ({
-      ok: true,
-      text: `${variable.name} is valid; nothing in this version uses it yet`,
-    })),
+    ...stubWarnings(settings).map((text) => ({ ok: true, text: `warning: ${text}` })),
   ];
 }
 

@@ -1,7 +1,10 @@
-// What `check` asks of the world outside: does the store answer, does the plugin daemon? Nothing is changed there.
+// What `check` asks of the world outside: do the store, the plugin daemon and shellctl answer, can the certificate be used?
+// Nothing is changed there. Who may call is the one finding that needs no asking.
 
 import { errorText } from '../base/errors.ts';
-import type { PluginDaemonSettings, Settings } from '../config/settings.ts';
+import { VERSION } from '../base/version.ts';
+import { accessWarnings } from '../config/access.ts';
+import type { PluginDaemonSettings, Settings, ShellctlSettings, TlsSettings } from '../config/settings.ts';
 import { maskUrl } from '../observe/redact.ts';
 
 /** How long a peer may take to answer. */
@@ -44,12 +47,61 @@ export async function probeDaemon({ url, apiKey }: PluginDaemonSettings): Promis
     await response.body?.cancel();
     findings.push({ ok: true, text: `plugin daemon: ${shown} answers (HTTP ${response.status})` });
   } catch (error) {
-    const late = error instanceof DOMException && error.name === 'TimeoutError';
-    const refused = error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED';
-    const why = late ? `no answer within ${PROBE_MS / 1000} s` : refused ? 'connection refused' : errorText(error);
-    findings.push({ ok: false, text: `plugin daemon: ${shown} does not answer: ${why}` });
+    findings.push({ ok: false, text: `plugin daemon: ${shown} does not answer: ${reasonOf(error)}` });
   }
   return findings;
+}
+
+/** Whether shellctl answers and takes the token; nothing where none is configured. */
+export async function probeShellctl(settings: ShellctlSettings): Promise<readonly Finding[]> {
+  const { entrypoint } = settings;
+  if (entrypoint === null) return [];
+  const { createShellctlClient } = await import('../peers/shellctl/client.ts');
+  const shown = maskUrl(entrypoint);
+  try {
+    const client = createShellctlClient({ ...settings, entrypoint }, { userAgent: `dify-agent/${VERSION}` });
+    try {
+      // The cheapest call that needs the token.
+      await client.list(1, { signal: AbortSignal.timeout(PROBE_MS), owner: 'check' });
+      return [{ ok: true, text: `shellctl: ${shown} answers and takes the token` }];
+    } finally {
+      client.close();
+    }
+  } catch (error) {
+    return [{ ok: false, text: `shellctl: ${shown}: ${reasonOf(error)}` }];
+  }
+}
+
+function reasonOf(error: unknown): string {
+  const late = error instanceof DOMException && error.name === 'TimeoutError';
+  const refused = error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED';
+  return late ? `no answer within ${PROBE_MS / 1000} s` : refused ? 'connection refused' : errorText(error);
+}
+
+/** Who may call, and what is dangerous about it. */
+export function accessFindings(settings: Settings): readonly Finding[] {
+  const { apiToken, apiTokensPrevious } = settings.access;
+  const text =
+    apiToken === null
+      ? `access: no token, whoever reaches ${settings.host} may call`
+      : `access: callers need a token (${1 + apiTokensPrevious.length} accepted)`;
+  return [text, ...accessWarnings(settings).map((warning) => `warning: ${warning}`)].map((line) => ({
+    ok: true,
+    text: line,
+  }));
+}
+
+/** Whether HTTPS can be served; nothing where it is not wanted. */
+export async function probeTls(tls: TlsSettings): Promise<readonly Finding[]> {
+  const { readTlsFiles } = await import('../server/tls.ts');
+  try {
+    const files = readTlsFiles(tls, new Date());
+    if (files === null) return [];
+    const warnings = files.warnings.map((warning) => ({ ok: true, text: `warning: ${warning}` }));
+    return [{ ok: true, text: `tls: ${files.description}` }, ...warnings];
+  } catch (error) {
+    return [{ ok: false, text: errorText(error) }];
+  }
 }
 
 async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {

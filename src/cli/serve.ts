@@ -3,9 +3,11 @@
 import type { App, createApp } from '../app.ts';
 import { CodedError, errorText } from '../base/errors.ts';
 import { VERSION } from '../base/version.ts';
+import { accessWarnings } from '../config/access.ts';
 import { loadSettings } from '../config/load.ts';
 import { configuredSecrets } from '../config/secrets.ts';
 import type { Settings } from '../config/settings.ts';
+import { stubWarnings } from '../config/stub.ts';
 import type { Logger } from '../observe/logger.ts';
 import { createRedactor, maskUrl } from '../observe/redact.ts';
 import { descriptorSink } from '../observe/sink.ts';
@@ -71,7 +73,9 @@ async function started(app: App, settings: Settings, stops: Stops, logger: Logge
     store: maskUrl(settings.storeUrl),
     plugin_daemon: maskUrl(settings.pluginDaemon.url),
     wire: settings.wireVintage,
+    access: settings.access.apiToken === null ? 'anonymous' : 'token',
   });
+  for (const warning of [...accessWarnings(settings), ...stubWarnings(settings)]) logger.warn(warning);
   if (settings.enableScriptedModel) {
     logger.warn('the scripted model is on: compositions may use test.scripted_llm', {
       variable: 'DIFY_AGENT_ENABLE_SCRIPTED_MODEL',

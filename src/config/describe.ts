@@ -23,7 +23,6 @@ A bad value stops the start: one line on standard error names the variable, and 
 
 const CONCLUSION = `
 ¹ A secret: never printed or logged.
-² Read and checked at start, but nothing in this version uses it.
 
 Rules between variables:
 
@@ -40,12 +39,12 @@ export function configurationDocument(): string {
 }
 
 function row(variable: Variable<unknown>): string {
-  const marks = `${variable.secret ? ' ¹' : ''}${variable.idle ? ' ²' : ''}`;
+  const mark = variable.secret ? ' ¹' : '';
   const fallback = printable({ secret: false, url: false }, variable.default).startsWith('(')
     ? 'none'
     : `\`${String(variable.default)}\``;
   const also = variable.aliases.map((alias) => ` Also read: \`${alias}\`.`).join('');
-  return `| \`${variable.name}\`${marks} | ${fallback} | ${variable.allowed} | ${variable.description}${also} |\n`;
+  return `| \`${variable.name}\`${mark} | ${fallback} | ${variable.allowed} | ${variable.description}${also} |\n`;
 }
 
 /** The variables for a terminal: name, default and meaning. */

@@ -21,8 +21,6 @@ export interface Variable<T> {
   readonly secret: boolean;
   /** May carry a password in its user info, which is never printed. */
   readonly url: boolean;
-  /** Checked at start, but nothing in this version uses it. */
-  readonly idle: boolean;
   parse(text: string): Parsed<T>;
 }
 
@@ -31,7 +29,6 @@ export interface Declaration {
   readonly name: string;
   readonly aliases?: readonly string[];
   readonly description: string;
-  readonly idle?: boolean;
   readonly secret?: boolean;
 }
 
@@ -70,7 +67,7 @@ export function bad(problem: string): { readonly ok: false; readonly problem: st
 export function variable<T>(
   declaration: Declaration & Pick<Variable<T>, 'allowed' | 'default' | 'parse'> & { readonly url?: boolean },
 ): Variable<T> {
-  return { aliases: [], secret: false, url: false, idle: false, ...declaration };
+  return { aliases: [], secret: false, url: false, ...declaration };
 }
 
 interface NumberDeclaration extends Declaration {

@@ -27,7 +27,7 @@ export function formatEntry(entry: Entry, format: LogFormat, redactor: Redactor)
   const message = clean(String(entry.message), redactor);
   const fields = safeFields(entry.fields, redactor);
   return format === 'json'
-    ? JSON.stringify({ time: entry.time, level: entry.level, message, ...reserved(fields) })
+    ? escapeControls(JSON.stringify({ time: entry.time, level: entry.level, message, ...reserved(fields) }))
     : textLine(entry, message, fields);
 }
 
@@ -42,10 +42,13 @@ function textValue(value: Plain): string {
   return escapeControls(JSON.stringify(value));
 }
 
-/** C0, DEL, C1 (terminal escapes among them) and the Unicode line breaks, as `\u` escapes; a line stays one line. */
+/**
+ * C0, DEL, C1 (terminal escapes among them), the Unicode line breaks and what turns the direction of text, as `\u` escapes: a
+ * line stays one line and reads as it is. JSON stays the same JSON.
+ */
 function escapeControls(text: string): string {
   return text.replace(
-    /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g,
+    /[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
 }

@@ -24,7 +24,10 @@ export interface RunSubmitter {
 
 /** Everything the server needs. */
 export interface ServerDeps {
-  readonly settings: Pick<Settings, 'host' | 'port' | 'maxRequestBytes' | 'wireVintage'>;
+  readonly settings: Pick<
+    Settings,
+    'host' | 'port' | 'access' | 'tls' | 'corsOrigins' | 'maxRequestBytes' | 'maxPendingRequestBytes' | 'wireVintage'
+  >;
   readonly runs: RunReader;
   readonly submitter: RunSubmitter;
   /** Workspaces to look into. Absent: there are none, and the routes say so. */

@@ -3,7 +3,6 @@
 
 import { Elysia, NotFoundError } from 'elysia';
 import { CodedError, errorText } from '../base/errors.ts';
-import type { Settings } from '../config/settings.ts';
 import { storedEventReader } from '../protocol/stored-event.ts';
 import { createWire } from '../protocol/wire.ts';
 import { StoreUnavailableError } from '../runs/errors.ts';
@@ -33,24 +32,15 @@ type KnownRoute = Extract<Verdict, { readonly kind: 'route' }>;
 const IDLE_TIMEOUT_SECONDS = 60;
 /** Bun answers 413 without a body above this. body.ts counts and answers properly long before; bodies are never buffered here. */
 const BACKSTOP_BYTES = 2 ** 40;
+/** What the bodies of sandboxes may take, apart from those of callers: neither can keep the others out. */
+const STUB_PENDING_BYTES = 33_554_432;
 /** When everything is answered, connections that still do not close are cut after this. */
 const CLOSE_MS = 2_000;
 
 const TIMINGS: ServerTimings = { heartbeatMs: HEARTBEAT_MS, bodyTimeoutMs: BODY_TIMEOUT_MS, drainMs: DRAIN_MS };
 
-/** What says who may call and how, where the defaults are not enough. Which of it contradicts: config/access.ts. */
-type Doors = Pick<Settings, 'access' | 'tls' | 'corsOrigins' | 'maxPendingRequestBytes'>;
-
 /** Where Elysia begins to look for a path: without `standardHostname`, and with it. */
 const PATH_FROM = { http: 7, https: 11 } as const;
-
-/** Everybody may call, over HTTP, from no other page. */
-const NO_DOORS: Doors = {
-  access: { apiToken: null, apiTokensPrevious: [], allowAnonymous: false },
-  tls: { certFile: null, keyFile: null },
-  corsOrigins: [],
-  maxPendingRequestBytes: 268_435_456,
-};
 
 /** Without a sandbox its routes say so before anything is looked up. */
 const NO_FILES: Omit<FileRoutesDeps, 'limits'> = {
@@ -62,9 +52,8 @@ const NO_FILES: Omit<FileRoutesDeps, 'limits'> = {
 };
 
 /** Builds the server; nothing listens before `start`. */
-export function createServer(deps: ServerDeps & { readonly settings: Partial<Doors> }): HttpServer {
-  const { runs, submitter, readiness, logger, clock } = deps;
-  const settings = { ...NO_DOORS, ...deps.settings };
+export function createServer(deps: ServerDeps): HttpServer {
+  const { settings, runs, submitter, readiness, logger, clock } = deps;
   const { heartbeatMs, bodyTimeoutMs, drainMs } = { ...TIMINGS, ...deps.timings };
   const access = createAccess(settings.access, bodyTimeoutMs);
   const cors = createCors(settings.corsOrigins);
@@ -93,7 +82,16 @@ export function createServer(deps: ServerDeps & { readonly settings: Partial<Doo
     })
     .use(runRoutes({ runs, submitter, streams, readerOf, logger, limits, keepOpen }))
     .use(fileRoutes({ ...(deps.files ?? NO_FILES), limits }))
-    .use(deps.stub === undefined ? new Elysia() : stubRoutes({ operations: deps.stub, bodyTimeoutMs, keepOpen }))
+    .use(
+      deps.stub === undefined
+        ? new Elysia()
+        : stubRoutes({
+            operations: deps.stub,
+            bodyTimeoutMs,
+            budget: createBodyBudget(Math.min(settings.maxPendingRequestBytes, STUB_PENDING_BYTES)),
+            keepOpen,
+          }),
+    )
     .use(healthRoutes({ readiness, isStopping: () => stopping }))
     .use(
       docsRoutes({
@@ -148,7 +146,7 @@ export function createServer(deps: ServerDeps & { readonly settings: Partial<Doo
   async function answer(request: Request, verdict: KnownRoute, requestId: string): Promise<Response> {
     const route = verdict.pattern;
     try {
-      const refusal = verdict.open ? null : await access.refusal(request);
+      const refusal = verdict.open || !access.required ? null : await access.refusal(request);
       if (refusal !== null) throw refusal;
       return await app.fetch(request);
     } catch (error) {

@@ -5,6 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { check } from '../../src/cli/check.ts';
+import { startFakeShellctl } from '../fakes/shellctl.ts';
 import { fakeIo } from './support.ts';
 
 async function withDaemon(use: (url: string, seen: Request[]) => Promise<void>): Promise<void> {
@@ -34,7 +35,6 @@ test('everything in order: exit 0, values with their sources, secrets masked, an
         DIFY_AGENT_PLUGIN_DAEMON_API_KEY: 'hunter2-key',
         DIFY_AGENT_REDIS_URL: 'redis://:hunter2@localhost/0',
         DIFY_AGENT_ENABLE_SCRIPTED_MODEL: 'yes',
-        DIFY_AGENT_SHELLCTL_ENTRYPOINT: 'http://shell',
       };
       const io = fakeIo([], env, folder);
       expect(await check(io)).toBe(0);
@@ -47,7 +47,6 @@ test('everything in order: exit 0, values with their sources, secrets masked, an
       expect(report).toContain('DIFY_AGENT_PROT (.env): nothing reads it; did you mean DIFY_AGENT_PORT?');
       expect(report).toContain('answers (HTTP 404)');
       expect(report).toContain('scripted model: ON');
-      expect(report).toContain('DIFY_AGENT_SHELLCTL_ENTRYPOINT is valid; nothing in this version uses it yet');
       expect(report).not.toContain('FAILED');
       expect(seen).toHaveLength(1);
       expect(seen[0]?.headers.get('authorization')).toBeNull();
@@ -83,4 +82,25 @@ test('bad settings are listed with the rest of the configuration, and nothing is
   expect(io.printed()).toContain('  FAILED  DIFY_AGENT_PORT: "x" is not a whole number, 0 to 65535\n');
   expect(io.printed()).toContain('  FAILED  DIFY_AGENT_PLUGIN_DAEMON_API_KEY: must consist of printable ASCII');
   expect(io.printed()).not.toContain('store:');
+});
+
+test('shellctl is asked with its token: what it refuses is told, the token is not', async () => {
+  const shellctl = startFakeShellctl();
+  try {
+    const report = async (token: string) => {
+      const io = fakeIo([], {
+        DIFY_AGENT_STORE_URL: 'sqlite::memory:',
+        DIFY_AGENT_SHELLCTL_ENTRYPOINT: shellctl.url,
+        DIFY_AGENT_SHELLCTL_AUTH_TOKEN: token,
+      });
+      await check(io);
+      return io.printed();
+    };
+    expect(await report(shellctl.token)).toContain(`  ok      shellctl: ${shellctl.url} answers and takes the token\n`);
+    const refused = await report('another-token');
+    expect(refused).toContain(`  FAILED  shellctl: ${shellctl.url}: unauthorized (401): `);
+    expect(refused).not.toContain('another-token');
+  } finally {
+    shellctl.stop();
+  }
 });

@@ -2,7 +2,7 @@
 
 import { expect, test } from 'bun:test';
 import { configurationDocument, configurationHelp } from '../../src/config/describe.ts';
-import { PREFIX } from '../../src/config/variable.ts';
+import { PREFIX, type Variable } from '../../src/config/variable.ts';
 import { listVariables } from '../../src/config/variables.ts';
 
 test('docs/configuration.md is up to date (else: npm run docs)', async () => {
@@ -14,10 +14,22 @@ test('every variable is declared once, has the prefix and reads its own default'
   expect(new Set(names).size).toBe(names.length);
   for (const variable of listVariables()) {
     expect(variable.name).toStartWith(PREFIX);
+    if (isUnsetNumberOrSwitch(variable)) continue;
     const text = variable.default === null ? '' : String(variable.default);
-    expect(variable.parse(text)).toEqual({ ok: true, value: variable.default });
+    expect([variable.name, variable.parse(text)]).toEqual([variable.name, { ok: true, value: variable.default }]);
   }
 });
+
+test('a number or a switch that may be unset is unset by its absence: an empty text is an error, as everywhere', () => {
+  const optional = listVariables().filter(isUnsetNumberOrSwitch);
+  expect(optional.map(({ name }) => name)).toContain('DIFY_AGENT_RUN_TIMEOUT_SECONDS');
+  for (const variable of optional)
+    expect([variable.name, variable.parse('')]).toMatchObject([variable.name, { ok: false }]);
+});
+
+function isUnsetNumberOrSwitch({ default: fallback, allowed }: Variable<unknown>): boolean {
+  return fallback === null && /^(?:whole )?number|^`true` or `false`$/.test(allowed);
+}
 
 test('help names every variable', () => {
   for (const { name } of listVariables()) expect(configurationHelp()).toContain(name);

@@ -37,11 +37,21 @@ test('an empty environment gives the defaults of the reference (spec 01 §7.7) a
   expect(settingsOf({})).toEqual({
     host: '127.0.0.1',
     port: 8000,
+    access: { apiToken: null, apiTokensPrevious: [], allowAnonymous: false },
+    tls: { certFile: null, keyFile: null },
+    corsOrigins: [],
     storeUrl: 'redis://localhost:6379/0',
     redisPrefix: 'dify-agent',
+    sqliteSynchronous: 'normal',
     runRetentionSeconds: 259_200,
     storeOutageSeconds: 30,
+    runLeaseSeconds: 30,
+    runTimeoutSeconds: null,
+    maxActiveRuns: 10_000,
+    idempotency: 'on',
     shutdownGraceSeconds: 30,
+    textDeltaCoalescing: { enabled: false, flushIntervalMs: 100, maxChars: 4096 },
+    eventStream: { maxEvents: null, maxBytes: null },
     pluginDaemon: {
       url: 'http://localhost:5002',
       apiKey: '',
@@ -49,18 +59,43 @@ test('an empty environment gives the defaults of the reference (spec 01 §7.7) a
       readTimeoutSeconds: 600,
       writeTimeoutSeconds: 30,
       poolTimeoutSeconds: 10,
+      requestTimeoutSeconds: null,
       maxConnections: 100,
       maxKeepaliveConnections: 20,
       keepaliveExpirySeconds: 30,
     },
-    shellctl: { entrypoint: null, authToken: null },
-    stub: { url: null, grpcBindAddress: null },
-    difyApi: { baseUrl: null, innerApiKey: null },
+    shellctl: {
+      entrypoint: null,
+      authToken: null,
+      maxConnections: 64,
+      bootstrapTimeoutSeconds: 300,
+      redactPatterns: [],
+    },
+    stub: {
+      url: null,
+      apiBaseUrl: null,
+      grpcBindAddress: null,
+      grpcTls: { certFile: null, keyFile: null },
+      tokenTtlSeconds: 86_400,
+      rateLimitPerSecond: 100,
+    },
+    difyApi: {
+      baseUrl: null,
+      innerApiKey: null,
+      inner: { url: 'http://localhost:5001', apiKey: null },
+      connectTimeoutSeconds: 10,
+      readTimeoutSeconds: 600,
+      poolTimeoutSeconds: 10,
+      fileTimeoutSeconds: 30,
+      maxConnections: 32,
+    },
     serverSecretKey: null,
+    serverSecretKeysPrevious: [],
     logLevel: 'info',
     logFormat: 'text',
     wireVintage: '2026-06',
     maxRequestBytes: 33_554_432,
+    maxPendingRequestBytes: 268_435_456,
     enableScriptedModel: false,
   });
 });
@@ -74,14 +109,14 @@ test('settings are frozen all the way down', () => {
 describe('sources', () => {
   test('the second file overrides the first, the real environment overrides both', () => {
     const files = {
-      '.env': 'DIFY_AGENT_PORT=1\nDIFY_AGENT_HOST=a\nDIFY_AGENT_REDIS_PREFIX=one\n',
-      'dify-agent/.env': 'DIFY_AGENT_PORT=2\nDIFY_AGENT_HOST=b\n',
+      '.env': 'DIFY_AGENT_PORT=1\nDIFY_AGENT_HOST=127.0.0.2\nDIFY_AGENT_REDIS_PREFIX=one\n',
+      'dify-agent/.env': 'DIFY_AGENT_PORT=2\nDIFY_AGENT_HOST=127.0.0.3\n',
     };
     inFolder(files, (folder) => {
       const loaded = loadSettings({ DIFY_AGENT_PORT: '3' }, folder);
       if (!loaded.ok) throw new Error(loaded.problems.join());
       const { host, port, redisPrefix } = loaded.settings;
-      expect({ host, port, redisPrefix }).toEqual({ host: 'b', port: 3, redisPrefix: 'one' });
+      expect({ host, port, redisPrefix }).toEqual({ host: '127.0.0.3', port: 3, redisPrefix: 'one' });
       expect(loaded.sources.get('DIFY_AGENT_PORT')).toBe('environment');
       expect(loaded.sources.get('DIFY_AGENT_HOST')).toBe('dify-agent/.env');
       expect(loaded.sources.get('DIFY_AGENT_REDIS_PREFIX')).toBe('.env');
@@ -274,7 +309,20 @@ describe('the rules between variables', () => {
       DIFY_AGENT_DIFY_API_BASE_URL: ' HTTP://Api.Example.com:80/x// ',
       DIFY_AGENT_DIFY_API_INNER_API_KEY: 'k ',
     };
-    expect(settingsOf(env).difyApi).toEqual({ baseUrl: 'http://api.example.com/x', innerApiKey: 'k' });
+    expect(settingsOf(env).difyApi).toMatchObject({ baseUrl: 'http://api.example.com/x', innerApiKey: 'k' });
+  });
+});
+
+describe('the later vintage', () => {
+  test('joins deltas and bounds the events of a run, unless told otherwise', () => {
+    const { textDeltaCoalescing, eventStream } = settingsOf({ DIFY_AGENT_WIRE_VINTAGE: '2026-08' });
+    expect([textDeltaCoalescing.enabled, eventStream.maxEvents]).toEqual([true, 5000]);
+    const told = settingsOf({
+      DIFY_AGENT_WIRE_VINTAGE: '2026-08',
+      DIFY_AGENT_STREAM_TEXT_DELTA_COALESCING_ENABLED: 'no',
+      DIFY_AGENT_RUN_EVENT_STREAM_MAX_LENGTH: '7000',
+    });
+    expect([told.textDeltaCoalescing.enabled, told.eventStream.maxEvents]).toEqual([false, 7000]);
   });
 });
 
@@ -297,9 +345,11 @@ describe('secrets', () => {
       DIFY_AGENT_SHELLCTL_AUTH_TOKEN: 'shell-token',
       DIFY_AGENT_REDIS_URL: 'redis://:p%40ss@h:6379/0',
       DIFY_AGENT_SERVER_SECRET_KEY: KEY,
+      DIFY_AGENT_API_TOKEN: 'api-token',
+      DIFY_AGENT_API_TOKEN_PREVIOUS: 'older-token, oldest-token',
     });
     expect(configuredSecrets(settings).toSorted()).toEqual(
-      ['p%40ss', 'p@ss', 'daemon-key', 'shell-token', KEY].toSorted(),
+      ['p%40ss', 'p@ss', 'daemon-key', 'shell-token', KEY, 'api-token', 'older-token', 'oldest-token'].toSorted(),
     );
   });
 });

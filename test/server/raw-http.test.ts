@@ -46,6 +46,8 @@ describe('targets', () => {
     ['GET /runs/a/events?limit=abc HTTP/1.0\r\n\r\n', 422, '"input":"abc"}]}'],
     ['GET /runs/a HTTP/1.1\r\nHost: bad host<>\r\n\r\n', 404, RUN_NOT_FOUND],
     ['GET http://other.example/runs/a?x HTTP/1.1\r\nHost: x\r\n\r\n', 404, RUN_NOT_FOUND],
+    ['GET https://other.example/runs/a HTTP/1.1\r\nHost: x\r\n\r\n', 404, RUN_NOT_FOUND],
+    ['GET https://a/runs/a/events?limit=abc#x HTTP/1.1\r\nHost: x\r\n\r\n', 422, '"input":"abc"}]}'],
     ['GET /runs/%zz HTTP/1.1\r\nHost: x\r\n\r\n', 404, RUN_NOT_FOUND],
     ['GET /runs/%ff%fe HTTP/1.1\r\nHost: x\r\n\r\n', 404, RUN_NOT_FOUND],
     ['GET //runs/a HTTP/1.1\r\nHost: x\r\n\r\n', 404, NOT_FOUND],
@@ -70,6 +72,9 @@ describe('targets', () => {
     ['GET /runs/ HTTP/1.0\r\n\r\n', '/runs'],
     ['GET /runs/ HTTP/1.1\r\nHost: evil.example/?\r\n\r\n', '/runs'],
     ['GET /runs/ HTTP/1.1\r\nHost: user@evil.example\r\n\r\n', '/runs'],
+    ['GET /runs/ HTTP/1.1\r\nHost: a:123456\r\n\r\n', '/runs'],
+    [`GET /runs/ HTTP/1.1\r\nHost: ${'a'.repeat(256)}\r\n\r\n`, '/runs'],
+    ['GET /runs/ HTTP/1.1\r\nHost: a, b\r\n\r\n', '/runs'],
   ])('%j redirects to %s', async (request, location) => {
     const connection = await raw(request);
     await until('the answer', () => connection.received.endsWith('\r\n\r\n'));
@@ -85,6 +90,36 @@ describe('targets', () => {
     expect(head).toMatch(/^HTTP\/1.1 405 /);
     expect(head).toMatch(/^allow: GET$/im);
     expect(rest).toMatch(/^HTTP\/1.1 404 /);
+  });
+});
+
+describe('request ids', () => {
+  test.each([
+    ['abc-1', true],
+    ['!~"{}', true],
+    ['x'.repeat(128), true],
+    ['x'.repeat(129), false],
+    ['a b', false],
+    ['a\tb', false],
+    ['caf\xe9', false],
+    ['a\x9bb', false],
+    ['', false],
+  ])('%j is kept: %p', async (given, kept) => {
+    const connection = await raw(`GET /nope HTTP/1.1\r\nHost: x\r\nX-Request-Id: ${given}\r\n\r\n`);
+    await until('the answer', () => connection.received.endsWith(NOT_FOUND));
+    const id = /^x-request-id: (.*)\r$/im.exec(connection.received)?.[1] ?? '';
+    if (kept) expect(id).toBe(given);
+    else expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f-]{27}$/);
+    expect(server.log.at(-1)?.fields.request_id).toBe(id);
+  });
+
+  test('nothing that a caller writes into a path gets into the log as it is', async () => {
+    const entries = server.log.length;
+    await answer('GET /runs/%0Ainjected%1B%5B31m HTTP/1.1\r\nHost: x\r\n\r\n', RUN_NOT_FOUND);
+    await answer('GET /nope%0Ainjected HTTP/1.1\r\nHost: x\r\n\r\n', NOT_FOUND);
+    const routes = server.log.slice(entries).map(({ fields }) => fields.route);
+    expect(routes).toEqual(['/runs/:run_id', null]);
+    expect(JSON.stringify(server.log.slice(entries))).not.toContain('injected');
   });
 });
 

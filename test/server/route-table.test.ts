@@ -6,7 +6,7 @@ describe('the route table', () => {
   const table = createRouteTable([
     { method: 'POST', path: '/runs' },
     { method: 'GET', path: '/runs/:run_id' },
-    { method: 'GET', path: '/v1.0/x' },
+    { method: 'GET', path: '/v1.0/x', open: true },
     { method: 'PUT', path: '/both/:id' },
     { method: 'DELETE', path: '/both/:id' },
   ]);
@@ -16,15 +16,24 @@ describe('the route table', () => {
   });
 
   test('knows paths, methods and their allow header', () => {
-    expect(table.check('POST', '/runs')).toEqual({ kind: 'route', pattern: '/runs' });
-    expect(table.check('GET', '/runs/%20')).toEqual({ kind: 'route', pattern: '/runs/:run_id' });
+    expect(table.check('POST', '/runs')).toEqual({ kind: 'route', pattern: '/runs', open: false });
+    expect(table.check('GET', '/runs/%20')).toEqual({ kind: 'route', pattern: '/runs/:run_id', open: false });
     expect(table.check('GET', '/runs')).toEqual({ kind: 'method_not_allowed', pattern: '/runs', allow: 'POST' });
     expect(table.check('GET', '/both/1')).toMatchObject({ allow: 'PUT, DELETE' });
     expect(table.check('HEAD', '/runs/1')).toMatchObject({ kind: 'method_not_allowed', allow: 'GET' });
-    expect(table.check('HEAD', '/v1.0/x')).toMatchObject({ kind: 'route' });
+    expect(table.check('HEAD', '/v1.0/x')).toMatchObject({ kind: 'route', open: true });
     expect(table.check('GET', '/v1a0/x')).toEqual({ kind: 'not_found' });
     expect(table.check('GET', '/runs/1/2')).toEqual({ kind: 'not_found' });
     expect(table.check('GET', '')).toEqual({ kind: 'not_found' });
+  });
+
+  test('a method is open only if it says so itself', () => {
+    const mixed = createRouteTable([
+      { method: 'GET', path: '/a/:id', open: true },
+      { method: 'DELETE', path: '/a/:id' },
+    ]);
+    expect(mixed.check('GET', '/a/1')).toMatchObject({ kind: 'route', open: true });
+    expect(mixed.check('DELETE', '/a/1')).toMatchObject({ kind: 'route', open: false });
   });
 
   test('redirects from trailing slashes only to what exists', () => {

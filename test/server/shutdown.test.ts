@@ -5,7 +5,7 @@ import { noopLogger } from '../../src/observe/logger.ts';
 import { createServer } from '../../src/server/server.ts';
 import { openSse } from '../support/sse.ts';
 import { until, within } from '../support/until.ts';
-import { ask, connect, memoryStore, startServer } from './support.ts';
+import { ask, connect, memoryStore, OPEN_DOORS, startServer } from './support.ts';
 
 describe('stop', () => {
   test('lets open streams deliver the terminal event of a finished run', async () => {
@@ -127,7 +127,7 @@ const notAsked = () => Promise.reject(new Error('not asked'));
 
 function serverOn(port: number, host = '127.0.0.1') {
   return createServer({
-    settings: { host, port, maxRequestBytes: 1000, wireVintage: '2026-06' },
+    settings: { ...OPEN_DOORS, host, port, maxRequestBytes: 1000 },
     runs: memoryStore(),
     submitter: { submit: notAsked, cancel: notAsked },
     readiness: async () => [],

@@ -77,6 +77,15 @@ export function memoryStore(): LiveStore {
 }
 
 /** What of ServerDeps a test may replace. */
+/** Everybody may call, over HTTP, from no other page. */
+export const OPEN_DOORS = {
+  access: { apiToken: null, apiTokensPrevious: [], allowAnonymous: false },
+  tls: { certFile: null, keyFile: null },
+  corsOrigins: [],
+  maxPendingRequestBytes: 268_435_456,
+  wireVintage: '2026-06',
+} as const;
+
 export type Overrides = Partial<Omit<ServerDeps, 'settings'>> & { readonly settings?: Partial<ServerDeps['settings']> };
 
 /** Starts a server on a free port; POST /runs creates a run that nobody executes, a cancel of it is kept and no more. */
@@ -104,7 +113,7 @@ export async function startServer(overrides: Overrides = {}): Promise<TestServer
     clock,
     version: '0.0.0',
     ...overrides,
-    settings: { host: '127.0.0.1', port: 0, maxRequestBytes: 1_000_000, wireVintage: '2026-06', ...overrides.settings },
+    settings: { ...OPEN_DOORS, host: '127.0.0.1', port: 0, maxRequestBytes: 1_000_000, ...overrides.settings },
   });
   const { url, port } = await http.start();
   return {

@@ -6,7 +6,7 @@ import { pyStrip } from '../../wiretext/strip.ts';
 import { type FileFault, WorkspaceFileError } from '../../workspaces/files.ts';
 import { isSessionId, type SessionId } from '../../workspaces/session.ts';
 import { HttpError, InvalidInputError } from '../errors.ts';
-import { jsonResponse } from '../responses.ts';
+import { detailBody, jsonResponse } from '../responses.ts';
 
 export function sessionIdOf(text: string): SessionId {
   if (isSessionId(text)) return text;
@@ -90,14 +90,24 @@ export function fault(status: number, code: string, message: string): FileRouteF
   return new FileRouteFault(status, code, message);
 }
 
+/** Nobody reads this answer: its caller has gone. The status is nginx's, for the log. */
+const CLIENT_CLOSED = 499;
+
 /** Answers with what `work` resolves with, or with the fault that `worded` makes of what it throws. */
-export async function answering(work: () => Promise<Response>, worded: (error: unknown) => unknown): Promise<Response> {
+export async function answering(
+  request: Request,
+  work: () => Promise<Response>,
+  worded: (error: unknown) => unknown,
+): Promise<Response> {
   try {
     return await work();
   } catch (error) {
     const told = error instanceof FileRouteFault ? error : worded(error);
-    if (!(told instanceof FileRouteFault)) throw told;
-    const { status, code, message } = told;
-    return jsonResponse(status, JSON.stringify({ detail: { code, message } }));
+    if (told instanceof FileRouteFault) {
+      const { status, code, message } = told;
+      return jsonResponse(status, JSON.stringify({ detail: { code, message } }));
+    }
+    if (request.signal.aborted) return jsonResponse(CLIENT_CLOSED, detailBody('client closed the request'));
+    throw told;
   }
 }

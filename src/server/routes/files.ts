@@ -72,13 +72,17 @@ export function fileRoutes({ files, stub, locate, limits }: FileRoutesDeps) {
     target: (request: Request) => string,
     work: (at: Inspected) => Promise<object>,
   ): Promise<Response> {
-    return answering(async () => {
-      const room = inspector();
-      const path = inspectedPath(target(request));
-      const id = sessionIdOf(decode(place.split('/')[2] ?? ''));
-      const answer = await work({ room, id, path, look: lookOf(request, INSPECT_MS) });
-      return jsonResponse(200, JSON.stringify({ path, ...answer }));
-    }, inspectorFault);
+    return answering(
+      request,
+      async () => {
+        const room = inspector();
+        const path = inspectedPath(target(request));
+        const id = sessionIdOf(decode(place.split('/')[2] ?? ''));
+        const answer = await work({ room, id, path, look: lookOf(request, INSPECT_MS) });
+        return jsonResponse(200, JSON.stringify({ path, ...answer }));
+      },
+      inspectorFault,
+    );
   }
 
   function look<T extends { readonly locator: Locator; readonly path: string }>(
@@ -87,14 +91,18 @@ export function fileRoutes({ files, stub, locate, limits }: FileRoutesDeps) {
     { timeoutMs, blankIsRoot }: { readonly timeoutMs: number; readonly blankIsRoot: boolean },
     work: (at: Sandbox, body: T) => Promise<object>,
   ): Promise<Response> {
-    return answering(async () => {
-      const body = await read(request);
-      if (files === null) throw fault(503, 'sandbox_backend_unavailable', 'sandbox service is not configured');
-      const path = sandboxPath(body.path, blankIsRoot);
-      const located = locatedOf(() => locate(body.locator));
-      const answer = await work({ room: files, path, located, look: lookOf(request, timeoutMs) }, body);
-      return jsonResponse(200, JSON.stringify({ path, ...answer }));
-    }, sandboxFault);
+    return answering(
+      request,
+      async () => {
+        const body = await read(request);
+        if (files === null) throw fault(503, 'sandbox_backend_unavailable', 'sandbox service is not configured');
+        const path = sandboxPath(body.path, blankIsRoot);
+        const located = locatedOf(() => locate(body.locator));
+        const answer = await work({ room: files, path, located, look: lookOf(request, timeoutMs) }, body);
+        return jsonResponse(200, JSON.stringify({ path, ...answer }));
+      },
+      sandboxFault,
+    );
   }
 
   return new Elysia({ name: 'files' })
