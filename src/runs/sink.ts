@@ -10,6 +10,8 @@ import type { FinaliseOutcome, RunStore, StoredEvent } from './ports.ts';
 
 /** Events that may be on their way to the store before the producer waits. */
 const MAX_IN_FLIGHT = 1024;
+/** Characters of payload likewise (4 Mi): an event may be as large as a line of the daemon (8 MiB). */
+const MAX_IN_FLIGHT_CHARS = 4 * 1024 * 1024;
 
 /** One run's way out. Nothing can be emitted after `finish`. */
 export interface EventSink {
@@ -95,32 +97,39 @@ export function createEventSink(deps: {
 }): EventSink {
   const { store, wire, clock, runId } = deps;
   let inFlight = 0;
+  let charsInFlight = 0;
   let failure: { readonly error: unknown } | null = null;
   let waiting: (() => void)[] = [];
 
-  function settle(count: number): void {
+  function settle(count: number, chars: number): void {
     inFlight -= count;
+    charsInFlight -= chars;
     const woken = waiting;
     waiting = [];
     for (const wake of woken) wake();
   }
 
-  /** Waits until fewer than `limit` events are in flight. */
-  async function drained(limit: number): Promise<void> {
-    while (inFlight >= limit) await new Promise<void>((resolve) => waiting.push(resolve));
+  const isFull = () => inFlight >= MAX_IN_FLIGHT || charsInFlight >= MAX_IN_FLIGHT_CHARS;
+
+  /** Waits as long as `busy`. */
+  async function drained(busy: () => boolean): Promise<void> {
+    while (busy()) await new Promise<void>((resolve) => waiting.push(resolve));
     if (failure !== null) throw failure.error;
   }
 
   function append(payloads: readonly string[]): void {
+    let chars = 0;
+    for (const { length } of payloads) chars += length;
     inFlight += payloads.length;
+    charsInFlight += chars;
     store.append(runId, payloads).then(
       (outcome) => {
         if (!outcome.appended) failure ??= { error: new RunOverError(runId) };
-        settle(payloads.length);
+        settle(payloads.length, chars);
       },
       (error: unknown) => {
         failure ??= { error };
-        settle(payloads.length);
+        settle(payloads.length, chars);
       },
     );
   }
@@ -128,13 +137,13 @@ export function createEventSink(deps: {
   async function publish(events: readonly RunEvent[]): Promise<void> {
     if (failure !== null) throw failure.error;
     append(events.map((event) => wire.encode(runId, rfc3339(clock.nowMicros()), event)));
-    if (inFlight >= MAX_IN_FLIGHT) await drained(MAX_IN_FLIGHT);
+    if (isFull()) await drained(isFull);
   }
 
   return {
     started: () => publish([{ type: 'run_started' }]),
     emit: (events) => publish(events.map((data) => ({ type: 'pydantic_ai_event', data }))),
-    settled: () => drained(1),
+    settled: () => drained(() => inFlight > 0),
     finish: (event) => finaliseRun(deps, runId, event),
   };
 }

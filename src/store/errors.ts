@@ -27,14 +27,27 @@ export class RunExistsError extends CodedError {
   }
 }
 
+/** An event that no attempt will store. Whoever ends a run with it ends it with less (runs/runner.ts). */
+export class EventTooLargeError extends CodedError {
+  /** `size`: in words. */
+  constructor(size: string, options?: ErrorOptions) {
+    super('event_too_large', `an event of the run is too large for the store: ${size}`, options);
+  }
+}
+
 /** The symbolic code of an error of SQLite (`SQLITE_FULL`) or of the file system (`EACCES`); '' for other errors. */
 export function systemCode(error: unknown): string {
   return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 }
 
-/** Errors of our own pass; whatever SQLite or the file system threw becomes StoreUnavailableError with its cause. */
+/**
+ * Errors of our own pass; whatever SQLite or the file system threw becomes StoreUnavailableError with its cause, unless it is
+ * about one value that is too large (1,000,000,000 bytes).
+ */
 export function toStoreError(error: unknown): Error {
-  return error instanceof CodedError ? error : new StoreUnavailableError(error);
+  if (error instanceof CodedError) return error;
+  if (systemCode(error) === 'SQLITE_TOOBIG') return new EventTooLargeError(errorText(error), { cause: error });
+  return new StoreUnavailableError(error);
 }
 
 /** What opening the file at `path` failed with, as one line that names the variable. */

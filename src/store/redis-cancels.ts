@@ -23,6 +23,8 @@ const READ_COUNT = 1_000;
 const KEPT = 10_000;
 /** How long they are kept after the last one, ms. */
 const KEPT_MS = 600_000;
+/** The longest text that is announced, bytes: a reason may be as long as a request, and there are many announcements. */
+const ANNOUNCED_BYTES = 4_096;
 /** Delay before a failed XREAD is repeated, ms. */
 const READ_AGAIN_MS = 1_000;
 
@@ -38,6 +40,8 @@ export interface CancelsOptions {
   readonly retentionMs: number;
   /** A cancel that stands; mostly of another process's run. */
   readonly onCancel: (runId: string, intent: CancelIntent) => void;
+  /** A cancel that stands and whose text is too long to be announced: it must be looked for. */
+  readonly onUntold: (runId: string) => void;
   /** Everything announced from now on is heard: what was before must be looked for. */
   readonly onListening: () => void;
   readonly logger: Logger;
@@ -80,7 +84,9 @@ export function createCancels(options: CancelsOptions): Cancels {
         const stream = Array.isArray(reply) ? reply[0] : null;
         for (const { id, run, payload } of entriesOf(Array.isArray(stream) ? stream[1] : null)) {
           cursor = id;
-          if (run !== undefined && payload !== undefined) options.onCancel(run, parseIntent(payload));
+          if (run === undefined || payload === undefined) continue;
+          if (payload === '') options.onUntold(run);
+          else options.onCancel(run, parseIntent(payload));
         }
       } catch (error) {
         if (error instanceof RedisRefusal) {
@@ -95,8 +101,8 @@ export function createCancels(options: CancelsOptions): Cancels {
   return {
     async request(runId, intent) {
       const { record, events, intent: intentKey } = options.keysOf(runId);
-      const times = [String(options.retentionMs), String(KEPT), String(KEPT_MS)];
-      const args = [runId, intentText(intent), ...times];
+      const bounds = [options.retentionMs, KEPT, KEPT_MS, ANNOUNCED_BYTES].map(String);
+      const args = [runId, intentText(intent), ...bounds];
       let reply: unknown;
       try {
         reply = await options.requests.run(options.scripts.cancel, [record, events, intentKey, key], args);

@@ -35,6 +35,8 @@ export interface OwnRuns {
   /** The run is over; `here`: by an end that this process wrote. */
   over(runId: string, here: boolean): void;
   cancelled(runId: string, intent: CancelIntent): void;
+  /** Looks at one of them, if it is one. */
+  look(runId: string): void;
   /** The keys that were given to `begin`. */
   keptKeys(): readonly string[];
   /** Looks at all of them. Never rejects: the next renewal of the lease looks again. */
@@ -87,6 +89,16 @@ export function createOwnRuns(options: OwnRunsOptions): OwnRuns {
     }
   }
 
+  async function check(runIds: readonly string[]): Promise<void> {
+    const batches: Promise<void>[] = [];
+    for (let i = 0; i < runIds.length; i += CHECK_BATCH) batches.push(checkSome(runIds.slice(i, i + CHECK_BATCH)));
+    for (const result of await Promise.allSettled(batches)) {
+      if (result.status === 'rejected') {
+        logger.debug('runs of this process could not be looked at', { reason: errorText(result.reason) });
+      }
+    }
+  }
+
   return {
     get watched() {
       return watcher !== null;
@@ -96,19 +108,15 @@ export function createOwnRuns(options: OwnRunsOptions): OwnRuns {
     },
     begin(runId, keys) {
       runs.set(runId, { keys, told: false });
+      // Whoever used the same idempotency key knew of the run as early as we did, and may have cancelled it unheard.
+      if (keys.length > 0) void check([runId]);
     },
     over,
     cancelled,
-    keptKeys: () => [...runs.values()].flatMap(({ keys }) => keys),
-    async check() {
-      const runIds = [...runs.keys()];
-      const batches: Promise<void>[] = [];
-      for (let i = 0; i < runIds.length; i += CHECK_BATCH) batches.push(checkSome(runIds.slice(i, i + CHECK_BATCH)));
-      for (const result of await Promise.allSettled(batches)) {
-        if (result.status === 'rejected') {
-          logger.debug('runs of this process could not be looked at', { reason: errorText(result.reason) });
-        }
-      }
+    look(runId) {
+      if (runs.has(runId)) void check([runId]);
     },
+    keptKeys: () => [...runs.values()].flatMap(({ keys }) => keys),
+    check: () => check([...runs.keys()]),
   };
 }

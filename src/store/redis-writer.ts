@@ -6,6 +6,7 @@ import type { Logger } from '../observe/logger.ts';
 import type { RunStatus } from '../protocol/runs.ts';
 import { StoreUnavailableError } from '../runs/errors.ts';
 import type { AppendOutcome, FinaliseOutcome, StoredEvent, TerminalTransition } from '../runs/ports.ts';
+import { EventTooLargeError } from './errors.ts';
 import { storablePayload } from './payload.ts';
 import { type Complaints, RedisRefusal } from './redis-errors.ts';
 import type { RunKeys } from './redis-keys.ts';
@@ -85,7 +86,7 @@ export function createWriter(options: WriterOptions): RedisWriter {
       const line = lines.find(runId);
       // Whoever ends a run does not execute it any more: if nobody succeeds it shall expire.
       if (end !== null && line !== undefined) line.active = false;
-      return Promise.reject(new StoreUnavailableError(refusal));
+      return Promise.reject(refusal instanceof EventTooLargeError ? refusal : new StoreUnavailableError(refusal));
     }
     return new Promise((resolve, reject) => {
       const line = lines.of(runId);
@@ -104,7 +105,7 @@ export function createWriter(options: WriterOptions): RedisWriter {
 
   function refuse(chars: number): Error | null {
     if (closed) return new Error('the store is closed');
-    if (chars > WRITE_MAX_CHARS) return new Error(`an event of ${chars} characters is too large for Redis`);
+    if (chars > WRITE_MAX_CHARS) return new EventTooLargeError(`${chars} characters`);
     const trouble = outage.reason;
     if (trouble === null) return null;
     if (outage.exhausted && link.connection === null) return trouble;

@@ -125,6 +125,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
     url,
     key: cancelsKey(prefix),
     onCancel: own.cancelled,
+    onUntold: own.look,
     onListening: () => void own.check(),
   });
   const creations = createCreations({

@@ -6,6 +6,8 @@ import type { JsonObject } from '../../src/base/json.ts';
 import { emptyLayerConfig, emptyRuntimeState } from '../../src/layers/empty.ts';
 import type { AgentLayer, AgentLayerType } from '../../src/layers/types.ts';
 import { EndedElsewhereError, ShutdownError } from '../../src/runs/aborts.ts';
+import type { RunStore } from '../../src/runs/ports.ts';
+import { EventTooLargeError } from '../../src/store/errors.ts';
 import {
   chunk,
   errorItem,
@@ -20,6 +22,7 @@ import {
 import { clientFor } from '../peers/plugin-daemon/kit.ts';
 import { until } from '../support/until.ts';
 import { type LayerSpec, play, start } from './running.ts';
+import { memoryStore } from './support.ts';
 
 let daemon: FakeDaemon;
 beforeAll(async () => {
@@ -348,6 +351,50 @@ describe('a run that fails', () => {
     };
     const { data } = await play({ layers: odd, types: [oddType({ state }, broken)] });
     expect(data).toMatchObject({ error: 'the reason', session_snapshot: null });
+  });
+});
+
+describe('a run with an event that the store will never take', () => {
+  /** Takes nothing of this size; says so as the stores do. */
+  const narrow = (maxChars: number): RunStore => {
+    const inner = memoryStore();
+    const check = ({ length }: string) => {
+      if (length > maxChars) throw new EventTooLargeError(`${length} characters`);
+    };
+    return {
+      ...inner,
+      async append(runId, payloads) {
+        payloads.forEach(check);
+        return inner.append(runId, payloads);
+      },
+      async finalise(runId, transition) {
+        check(transition.payload);
+        return inner.finalise(runId, transition);
+      },
+    };
+  };
+  const TOO_LARGE = 'an event of the run is too large for the store';
+
+  test('does not wait for the store to be back: the end goes without what is too large', async () => {
+    const answer = async function* () {
+      yield [{ kind: 'text', text: 'Hello' } as const];
+    };
+    const types = [oddType({ state: { text: 'x'.repeat(5_000) } }, answer)];
+    const { status, error, data, types: events } = await play({ layers: odd, types, store: narrow(4_000) });
+    expect(status).toBe('failed');
+    expect(error).toStartWith(TOO_LARGE);
+    expect(data).toMatchObject({ reason: null, session_snapshot: null });
+    expect(events.slice(-1)).toEqual(['run_failed']);
+  });
+
+  test('says so, and not that the store was away', async () => {
+    const answer = async function* () {
+      yield [{ kind: 'text', text: 'x'.repeat(5_000) } as const];
+    };
+    const { error, data } = await play({ layers: odd, types: [oddType({}, answer)], store: narrow(4_000) });
+    expect(error).toStartWith(TOO_LARGE);
+    expect(data).toMatchObject({ reason: null });
+    expect(statesOf(data)).toEqual(suspended(odd));
   });
 });
 

@@ -56,6 +56,24 @@ describe('an event sink', () => {
     );
   });
 
+  test('holds the producer back while what is not durable is large, however few events it is', async () => {
+    const { sink, answers } = gated();
+    const large = delta('x'.repeat(1024 * 1024));
+    let emitted = 0;
+    const emitting = (async () => {
+      for (; emitted < 8; emitted += 1) await sink.emit([large]);
+    })();
+    for (let i = 0; i < 100; i += 1) await Promise.resolve();
+    expect(emitted).toBe(3);
+    for (let i = 0; i < 8; i += 1) {
+      answers[i]?.resolve({ appended: true, events: [] });
+      for (let turn = 0; turn < 100; turn += 1) await Promise.resolve();
+    }
+    await emitting;
+    await sink.settled();
+    expect(answers).toHaveLength(8);
+  });
+
   test('holds the producer back while a thousand events are not durable, and lets it go when they are', async () => {
     const { sink, answers } = gated();
     let held = false;

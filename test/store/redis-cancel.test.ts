@@ -131,6 +131,17 @@ describe('the owner hears of a cancel', () => {
     expect(await waiting('dify-agent-cancels')).toHaveLength(1);
   });
 
+  test('that is long, though its text is announced nowhere', async () => {
+    const { store, other, told } = await pair();
+    const runId = await startRun(store);
+    await until('the reader', async () => (await waiting('dify-agent-cancels')).length === 1);
+    const intent = intentOf('r', 'x'.repeat(1_000_000));
+    await other.requestCancel(runId, intent);
+    await until('it to be told', () => told.cancels.length === 1);
+    expect(told.cancels).toEqual([{ runId, intent }]);
+    expect(Number(await run('MEMORY', 'USAGE', `${prefix}:x:cancels`))).toBeLessThan(10_000);
+  });
+
   test('of its own, before the request is answered', async () => {
     const { store, told } = await pair();
     const runId = await startRun(store);
@@ -187,6 +198,25 @@ describe('the owner hears of a cancel', () => {
       await until('it to be told', () => told.cancels.length === index + 1);
     }
     expect(told.cancels.map(({ runId }) => runId)).toEqual(runIds);
+  }, 20_000);
+
+  test('of somebody who used the same idempotency key, and knew of the run before its owner did', async () => {
+    const { store, other, told } = await pair();
+    await startRun(store); // the scripts are known, and the reader listens
+    await until('the reader', async () => (await waiting('dify-agent-cancels')).length === 1);
+    const key = { key: 'k'.repeat(64), fingerprint: 'f'.repeat(64), strict: false };
+    const { run_id: runId } = runningRecord();
+    const lost = proxy.cutReplyTo(runId);
+    const creation = store.create(runningRecord(runId), key);
+    proxy.refusing = true;
+    await lost;
+    expect(await other.create(runningRecord(), key)).toMatchObject({ existing: { run_id: runId } });
+    await other.requestCancel(runId, intentOf());
+    expect(told.cancels).toEqual([]);
+    proxy.refusing = false;
+    expect(await creation).toEqual({ created: true });
+    await until('it to be told', () => told.cancels.length === 1);
+    expect(told.cancels).toEqual([{ runId, intent: intentOf() }]);
   }, 20_000);
 
   test('that came while the whole process was away', async () => {

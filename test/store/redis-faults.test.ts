@@ -6,7 +6,7 @@ import { createConnection } from 'node:net';
 import { CURSOR_START, compareEventIds } from '../../src/base/cursor.ts';
 import { createLive } from '../../src/store/live.ts';
 import { REQUEST_DEADLINE_MS, type RedisStore } from '../../src/store/redis.ts';
-import { BACKLOG_MAX_CHARS } from '../../src/store/redis-writer.ts';
+import { BACKLOG_MAX_CHARS, WRITE_MAX_CHARS } from '../../src/store/redis-writer.ts';
 import { appended, applied, payloadOf, runningRecord, terminal } from '../contract/kit.ts';
 import { type CuttingProxy, startCuttingProxy } from '../fakes/cutting-proxy.ts';
 import { type RedisProcess, startRedis } from '../support/redis-process.ts';
@@ -273,6 +273,19 @@ describe('away', () => {
     proxy.refusing = false;
     for (const outcome of await Promise.all(waiting)) expect(outcome.appended).toBe(true);
   }, 30_000);
+
+  test('has nothing to do with an event that is too large: trying it again would never help', async () => {
+    const store = await open();
+    const runId = await startRun(store);
+    const huge = 'x'.repeat(WRITE_MAX_CHARS + 1);
+    const tooLarge = { code: 'event_too_large' };
+    await expect(store.append(runId, [huge])).rejects.toMatchObject(tooLarge);
+    await expect(store.finalise(runId, { ...terminal(runId, 'failed'), payload: huge })).rejects.toMatchObject(
+      tooLarge,
+    );
+    expect((await store.getRecord(runId))?.status).toBe('running');
+    applied(await store.finalise(runId, terminal(runId, 'failed')));
+  });
 
   test('a store that is closed meanwhile rejects what waits', async () => {
     const store = await open();

@@ -15,6 +15,7 @@ import {
 import { join } from 'node:path';
 import { CURSOR_START } from '../../src/base/cursor.ts';
 import { newRunId } from '../../src/base/ids.ts';
+import { toStoreError } from '../../src/store/errors.ts';
 import { MIGRATIONS, pragma } from '../../src/store/schema.ts';
 import type { SqliteStore } from '../../src/store/sqlite.ts';
 import { openDatabase } from '../../src/store/sqlite-file.ts';
@@ -36,6 +37,17 @@ async function startRun(store: SqliteStore): Promise<string> {
 }
 
 const mode = (file: string) => statSync(file).mode & 0o777;
+
+test('a value that SQLite will never take is not taken for a store that is away', () => {
+  using db = new Database(':memory:');
+  let refused: unknown;
+  try {
+    db.query('SELECT zeroblob(1500000000)').get();
+  } catch (error) {
+    refused = error;
+  }
+  expect(toStoreError(refused)).toMatchObject({ code: 'event_too_large', cause: refused });
+});
 
 describe('ownership', () => {
   test('a second store on the same file is refused with one clear line, under any name of the file', async () => {
