@@ -73,8 +73,14 @@ const ALIASES: Readonly<Record<string, string>> = {
 export async function runCommand(io: Io): Promise<number> {
   if (isForStub(io)) return (await import('../sandbox/run.ts')).runSandbox(io, io.args);
   const [word = inSandbox(io) ? 'help' : 'serve', ...rest] = io.args;
-  // `serve --help` asks for help too, whatever the command.
-  const name = rest.includes('--help') || rest.includes('-h') ? 'help' : (ALIASES[word] ?? word);
+  // `serve --help` asks for help too, whatever the command; one that takes words has something of its own to say.
+  const asked = rest.includes('--help') || rest.includes('-h');
+  const own = commands.find(({ name: known, takesWords }) => known === word && takesWords === true);
+  if (asked && own !== undefined) {
+    await io.print(`dify-agent ${own.name}: ${own.summary}\n`);
+    return EXIT.ok;
+  }
+  const name = asked ? 'help' : (ALIASES[word] ?? word);
   if (name === 'help' && inSandbox(io)) {
     await io.print((await import('../sandbox/run.ts')).sandboxHelp());
     return EXIT.ok;

@@ -3,6 +3,11 @@
 import { configurationHelp } from '../config/describe.ts';
 import { EXIT, type Io } from './io.ts';
 
+/** What the two lists do not have. */
+const ELSEWHERE = `run, watch and cancel read DIFY_AGENT_URL [http://127.0.0.1:8000] and DIFY_AGENT_API_TOKEN from the environment.
+A sandbox has connect, file, config and drive: dify-agent file --help
+`;
+
 /** Prints the usage. The list of commands is commands.ts's. */
 export async function help(
   io: Io,
@@ -10,7 +15,7 @@ export async function help(
 ): Promise<number> {
   const list = commands.map(({ name, summary }) => `  ${name.padEnd(9)}${summary}\n`).join('');
   await io.print(
-    `Usage: dify-agent [command]\n\nCommands:\n${list}\nVariables [default], from .env, dify-agent/.env and the environment:\n${configurationHelp()}`,
+    `Usage: dify-agent [command]\n\nCommands:\n${list}\n${ELSEWHERE}\nVariables [default], from .env, dify-agent/.env and the environment:\n${configurationHelp()}`,
   );
   return EXIT.ok;
 }

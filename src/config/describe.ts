@@ -15,7 +15,7 @@ Everything is configured by environment variables. Values are taken from, in thi
 
 Names are matched without case. The files have the syntax of python-dotenv: comments, \`export\`, quotes, \`\${NAME}\` and \`\${NAME:-default}\`. Nothing in them changes the environment of the process. Variables that nothing reads are ignored; \`dify-agent check\` lists them.
 
-A bad value stops the start: one line on standard error names the variable, and the exit code is 1. \`dify-agent check\` prints the effective configuration with secrets masked, says where each value came from, and probes the store and the plugin daemon.
+A bad value stops the start: one line on standard error names the variable, and the exit code is 1. \`dify-agent check\` prints the effective configuration with secrets masked, says where each value came from, and probes the store, the plugin daemon and, where one is configured, shellctl.
 
 | Variable | Default | Allowed | Meaning |
 | --- | --- | --- | --- |
@@ -30,7 +30,9 @@ Rules between variables:
 - \`DIFY_AGENT_STUB_GRPC_BIND_ADDRESS\` needs a \`grpc://\` \`DIFY_AGENT_STUB_URL\` (or \`…_STUB_API_BASE_URL\`).
 - \`DIFY_AGENT_DIFY_API_BASE_URL\` and \`DIFY_AGENT_DIFY_API_INNER_API_KEY\` are set together; so are \`DIFY_AGENT_TLS_CERT\` and \`…_KEY\`, and \`DIFY_AGENT_STUB_GRPC_TLS_CERT\` and \`…_KEY\`.
 - An address that other machines can reach (\`DIFY_AGENT_HOST\`) needs \`DIFY_AGENT_API_TOKEN\`, or \`DIFY_AGENT_ALLOW_ANONYMOUS=true\`.
-- An empty numeric variable is an error, not its default.
+- \`DIFY_AGENT_API_TOKEN_PREVIOUS\` needs \`DIFY_AGENT_API_TOKEN\`; \`DIFY_AGENT_SERVER_SECRET_KEY_PREVIOUS\` needs \`DIFY_AGENT_SERVER_SECRET_KEY\`.
+- \`DIFY_AGENT_MAX_PENDING_REQUEST_BYTES\` is at least \`DIFY_AGENT_MAX_REQUEST_BYTES\`.
+- An empty numeric variable is an error, not its default. An empty \`true\`/\`false\` is one, too.
 `;
 
 /** The whole of docs/configuration.md. */

@@ -10,6 +10,9 @@ import { closestName } from './suggest.ts';
 import { good, isVariable, type Parsed, type Variable } from './variable.ts';
 import { listVariables, variables } from './variables.ts';
 
+/** Read by commands that talk to a server, which need no settings (cli/remote.ts): no mistake beside them. */
+const READ_ELSEWHERE: readonly string[] = ['DIFY_AGENT_URL'];
+
 /** One variable with its effective value. */
 export interface Reading {
   readonly variable: Variable<unknown>;
@@ -72,7 +75,7 @@ export function readConfiguration(env: Environment, cwd: string | null): Configu
   if (problems.length === 0) problems.push(...conflicts(raw));
   const known = listVariables().flatMap((variable) => [variable.name, ...variable.aliases]);
   const unknown = [...found]
-    .filter(([key]) => !known.includes(key))
+    .filter(([key]) => !known.includes(key) && !READ_ELSEWHERE.includes(key))
     .map(([key, { name, source }]) => ({ name, source, suggestion: closestName(key, known) }));
   return { readings, unknown, problems, settings: problems.length === 0 ? finished(raw) : null };
 }

@@ -41,10 +41,15 @@ export function difyApiAddress({
   return key === null ? null : { baseUrl: baseUrl ?? inner.url, innerApiKey: key };
 }
 
-type StubParts = Pick<Settings, 'stub' | 'difyApi' | 'serverSecretKey'>;
+type StubParts = Pick<Settings, 'stub' | 'difyApi' | 'serverSecretKey' | 'serverSecretKeysPrevious'>;
 
 /** What contradicts, one line each. */
-export function stubConflicts({ stub, difyApi, serverSecretKey }: StubParts): readonly string[] {
+export function stubConflicts({
+  stub,
+  difyApi,
+  serverSecretKey,
+  serverSecretKeysPrevious,
+}: StubParts): readonly string[] {
   const problems: string[] = [];
   const addresses = stubAddresses(stub);
   // Messages name the variable that was used.
@@ -52,6 +57,9 @@ export function stubConflicts({ stub, difyApi, serverSecretKey }: StubParts): re
     stub.url === null && stub.apiBaseUrl !== null ? 'DIFY_AGENT_STUB_API_BASE_URL' : 'DIFY_AGENT_STUB_URL';
   if (addresses !== null && serverSecretKey === null) {
     problems.push(`DIFY_AGENT_SERVER_SECRET_KEY is required when ${urlName} is set.`);
+  }
+  if (serverSecretKeysPrevious.length > 0 && serverSecretKey === null) {
+    problems.push('DIFY_AGENT_SERVER_SECRET_KEY is required when DIFY_AGENT_SERVER_SECRET_KEY_PREVIOUS is set.');
   }
   if (stub.grpcBindAddress !== null && addresses === null) {
     problems.push(`${urlName} is required when DIFY_AGENT_STUB_GRPC_BIND_ADDRESS is set.`);

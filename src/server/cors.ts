@@ -10,7 +10,7 @@ export interface Cors {
 }
 
 /** Request headers of this API that a page may not send unasked. */
-const REQUEST_HEADERS = ['authorization', 'content-type', 'idempotency-key', 'last-event-id', 'x-request-id'];
+const REQUEST_HEADERS = ['authorization', 'content-type', 'last-event-id', 'x-request-id'];
 /** Our own ones, whatever they will be called; a browser's list is only as long as its page's request. */
 const OWN_REQUEST_HEADER = /^x-agent-[a-z0-9-]{1,64}$/;
 const OWN_HEADER = 'x-agent-';

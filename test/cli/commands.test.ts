@@ -41,6 +41,13 @@ test('no word means serve', async () => {
   expect(io.complaints).toEqual(['DIFY_AGENT_PORT: is empty; must be a whole number, 0 to 65535']);
 });
 
+test('a command that takes words says which', async () => {
+  const io = fakeIo(['watch', '--help']);
+  expect(await runCommand(io)).toBe(0);
+  expect(io.printed()).toStartWith('dify-agent watch: show a run: watch RUN_ID');
+  expect(io.printed()).not.toContain('DIFY_AGENT_PORT');
+});
+
 test('version and help load nothing of the server', async () => {
   // Asked of the bundler, which knows everything that the entry point imports statically.
   const built = await Bun.build({

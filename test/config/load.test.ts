@@ -150,6 +150,17 @@ describe('sources', () => {
     ]);
   });
 
+  test('the address that run, watch and cancel read is not reported', () => {
+    expect(readConfiguration({ DIFY_AGENT_URL: 'http://agent:8000' }, null).unknown).toEqual([]);
+  });
+
+  test('a bad previous key is told by the name of its own variable', () => {
+    const loaded = loadSettings({ DIFY_AGENT_SERVER_SECRET_KEY_PREVIOUS: 'short' }, null);
+    expect(loaded.ok ? [] : loaded.problems).toEqual([
+      'DIFY_AGENT_SERVER_SECRET_KEY_PREVIOUS: each key must be valid unpadded base64url text',
+    ]);
+  });
+
   test('a file that is too large is a problem, a folder in its place is none', () => {
     inFolder({ '.env': `#${'x'.repeat(300_000)}` }, (folder) => {
       const loaded = loadSettings({}, folder);

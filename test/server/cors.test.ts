@@ -42,7 +42,7 @@ describe('a preflight', () => {
     expect(headers.get('access-control-allow-origin')).toBe(PAGE);
     expect(headers.get('access-control-allow-methods')).toBe('POST');
     expect(headers.get('access-control-allow-headers')).toBe(
-      'authorization, content-type, idempotency-key, last-event-id, x-request-id, x-agent-snapshot-policy',
+      'authorization, content-type, last-event-id, x-request-id, x-agent-snapshot-policy',
     );
     expect(headers.get('access-control-max-age')).toBe('600');
     expect(headers.get('access-control-allow-credentials')).toBeNull();

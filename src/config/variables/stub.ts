@@ -14,7 +14,7 @@ import {
 } from '../formats.ts';
 import type { Settings } from '../settings.ts';
 import { INNER_API_URL_DEFAULT } from '../stub.ts';
-import { decimal, integer, SECONDS, type VariableTree, variable } from '../variable.ts';
+import { bad, decimal, integer, type Parsed, SECONDS, type VariableTree, variable } from '../variable.ts';
 
 type StubSettings = Pick<Settings, 'stub' | 'difyApi' | 'serverSecretKey' | 'serverSecretKeysPrevious'>;
 
@@ -171,6 +171,13 @@ export const stubVariables: VariableTree<StubSettings> = {
     allowed: 'keys separated by commas',
     default: [],
     secret: true,
-    parse: list(serverSecretKey),
+    parse: previousKeys,
   }),
 };
+
+/** The seed's messages name the variable of the current key: here it is another one. */
+function previousKeys(text: string): Parsed<readonly string[]> {
+  const result = list(serverSecretKey)(text);
+  if (result.ok) return result;
+  return bad(result.problem.replace('DIFY_AGENT_SERVER_SECRET_KEY must', 'each key must'));
+}
