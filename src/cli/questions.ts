@@ -27,33 +27,40 @@ export function describeQuestion({ args }: DeferredToolCall): string {
   return `\n${parts.map((part) => `${printable(String(part))}\n`).join('\n')}\n`;
 }
 
-/** Whether all that is asked for can be typed. Files cannot. */
+/** Whether all that is asked for can be typed. Files cannot, nor can a choice from nothing. */
 export function canBeTyped({ args }: DeferredToolCall): boolean {
-  return fieldsOf(args).every(({ type }) => type === 'paragraph' || type === 'select');
+  return fieldsOf(args).every(({ type, options }) => type === 'paragraph' || (type === 'select' && options.length > 0));
 }
 
 /** The result to go on with (spec 07 §3.2), or null when the input ended before it was complete. */
 export async function answerQuestion(call: DeferredToolCall, ask: Ask): Promise<JsonObject | null> {
-  const values: Record<string, string> = {};
-  for (const field of fieldsOf(call.args)) {
+  const values = new Map<string, string>();
+  const fields = fieldsOf(call.args);
+  for (const field of fields) {
     const value = await askField(field, ask);
     if (value === null) return null;
-    if (value !== '') values[field.name] = value;
+    if (value !== '') values.set(field.name, value);
   }
   const actions = actionsOf(call.args);
-  const action = actions.length === 1 ? actions[0] : await choose('', actions, null, ask);
+  const [only] = actions;
+  // Nobody has said anything yet: a single button is not pressed by itself.
+  const chosen = actions.length > 1 || fields.length === 0;
+  const action = chosen ? await choose('', actions, actions.length === 1 ? (only ?? null) : null, ask) : only;
   if (action === null || action === undefined) return null;
   return {
     status: 'submitted',
     action: { id: action.id, label: action.label },
-    values,
+    values: Object.fromEntries(values),
     rendered_content: renderedOf(call),
   };
 }
 
 async function askField(field: Field, ask: Ask): Promise<string | null> {
   if (field.type === 'select') {
-    const chosen = await choose(`${printable(field.label)}\n`, field.options, field.required ? null : '', ask);
+    const fallback = field.options.find(({ id }) => id === field.fallback);
+    const none = fallback ?? (field.required ? null : { id: '', label: '' });
+    const preset = fallback === undefined ? '' : ` [${printable(fallback.label)}]`;
+    const chosen = await choose(`${printable(field.label)}${preset}\n`, field.options, none, ask);
     return chosen === null ? null : chosen.id;
   }
   const fallback = field.fallback === null || field.fallback === '' ? '' : ` [${printable(field.fallback)}]`;
@@ -69,14 +76,14 @@ async function askField(field: Field, ask: Ask): Promise<string | null> {
 async function choose(
   heading: string,
   choices: readonly Choice[],
-  none: string | null,
+  none: Choice | null,
   ask: Ask,
 ): Promise<Choice | null> {
   const menu = choices.map(({ label }, index) => `  ${index + 1}) ${printable(label)}\n`).join('');
   for (;;) {
     const line = (await ask(`${heading}${menu}> `))?.trim();
     if (line === undefined) return null;
-    if (line === '' && none !== null) return { id: none, label: none };
+    if (line === '' && none !== null) return none;
     const choice = choices[Number(line) - 1] ?? choices.find(({ id, label }) => id === line || label === line);
     if (choice !== undefined) return choice;
   }
@@ -84,19 +91,19 @@ async function choose(
 
 function fieldsOf(args: JsonValue): readonly Field[] {
   return listOf(objectOf(args).fields).map((field) => ({
-    name: String(field.name),
-    label: String(field.label ?? field.name),
-    type: String(field.type),
+    name: wordOf(field.name),
+    label: wordOf(field.label ?? field.name),
+    type: wordOf(field.type),
     required: field.required === true,
     fallback: typeof field.default === 'string' ? field.default : null,
-    options: listOf(field.options).map(({ value, label }) => ({ id: String(value), label: String(label ?? value) })),
+    options: listOf(field.options).map(({ value, label }) => ({ id: wordOf(value), label: wordOf(label ?? value) })),
   }));
 }
 
 function actionsOf(args: JsonValue): readonly Choice[] {
   const actions = listOf(objectOf(args).actions).map(({ id, label }) => ({
-    id: String(id),
-    label: String(label ?? id),
+    id: wordOf(id),
+    label: wordOf(label ?? id),
   }));
   return actions.length === 0 ? [{ id: 'submit', label: 'Submit' }] : actions;
 }
@@ -114,6 +121,11 @@ function objectOf(value: JsonValue | undefined): JsonObject {
 
 function isObject(value: JsonValue | undefined): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** A text, or another value as its JSON. */
+function wordOf(value: JsonValue | undefined): string {
+  return typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
 }
 
 function listOf(value: JsonValue | undefined): readonly JsonObject[] {

@@ -19,6 +19,8 @@ export function createRenderer(colour: boolean): Renderer {
   const paint = (code: string, text: string): string => (colour && text !== '' ? `${code}${text}${RESET}` : text);
   /** What is being written: the next thing of another kind begins on a new line. */
   let open: 'text' | 'thinking' | null = null;
+  /** The model has said something since its last tool call. */
+  let spoken = false;
 
   const close = (): string => {
     const end = open === null ? '' : '\n';
@@ -29,6 +31,7 @@ export function createRenderer(colour: boolean): Renderer {
     if (text === '') return '';
     const before = open === null || open === kind ? '' : '\n';
     open = kind;
+    if (kind === 'text') spoken = true;
     return before + (kind === 'thinking' ? paint(GREY, printable(text)) : printable(text));
   };
   const line = (code: string, text: string): string => `${close()}${paint(code, text)}\n`;
@@ -37,14 +40,20 @@ export function createRenderer(colour: boolean): Renderer {
     switch (data.event_kind) {
       case 'part_start': {
         const { part } = data;
-        const spoken = part.part_kind === 'text' || part.part_kind === 'thinking';
-        return spoken ? close() + say(part.part_kind, part.content) : '';
+        return part.part_kind === 'text' || part.part_kind === 'thinking'
+          ? close() + say(part.part_kind, part.content)
+          : '';
       }
-      case 'part_delta':
-        return say(data.delta.part_delta_kind, data.delta.content_delta ?? '');
+      case 'part_delta': {
+        const { part_delta_kind: kind, content_delta: text } = data.delta;
+        return kind === 'text' || kind === 'thinking' ? say(kind, text ?? '') : '';
+      }
       case 'function_tool_call':
+      case 'output_tool_call':
+        spoken = false;
         return line(CYAN, `→ ${printable(data.part.tool_name)} ${short(data.part.args)}`);
-      case 'function_tool_result': {
+      case 'function_tool_result':
+      case 'output_tool_result': {
         const part = 'part' in data ? data.part : data.result;
         const refused = part.part_kind === 'retry-prompt' ? 'to be called again: ' : '';
         return line(GREY, `← ${printable(part.tool_name ?? '')} ${refused}${short(part.content)}`);
@@ -54,6 +63,12 @@ export function createRenderer(colour: boolean): Renderer {
     }
   }
 
+  /** A text has been shown while it came, unless it came whole or before the cursor. */
+  function result(output: unknown): string {
+    if (output === undefined || (typeof output === 'string' && (spoken || output === ''))) return close();
+    return `${close()}${printable(typeof output === 'string' ? output : JSON.stringify(output, null, 2))}\n`;
+  }
+
   return {
     render(event) {
       switch (event.type) {
@@ -61,13 +76,8 @@ export function createRenderer(colour: boolean): Renderer {
           return '';
         case 'pydantic_ai_event':
           return stream(event.data);
-        case 'run_succeeded': {
-          const { output } = event.data;
-          // A text has been shown while it came.
-          return (
-            close() + (output === undefined || typeof output === 'string' ? '' : `${JSON.stringify(output, null, 2)}\n`)
-          );
-        }
+        case 'run_succeeded':
+          return result(event.data.output);
         case 'run_failed':
           return line(RED, `failed: ${printable(event.data.error)}${reasonOf(event.data.reason)}`);
         case 'run_cancelled':
@@ -87,7 +97,21 @@ function short(value: unknown): string {
   return flat.length <= MAX_DETAIL ? flat : `${flat.slice(0, MAX_DETAIL)}…`;
 }
 
-/** Without what would move the cursor, colour the terminal, or write elsewhere; line breaks and tabs stay. */
+/**
+ * Without what would move the cursor, colour the terminal, write elsewhere, or turn the direction of writing (which can make
+ * "deny" look like "allow"); line breaks and tabs stay.
+ */
 export function printable(text: string): string {
-  return text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\ufffd');
+  return text
+    .replaceAll('\r\n', '\n')
+    .replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
+}
+
+/** One line of JSON; what a terminal would act on is escaped, which JSON.stringify does below U+0020 alone. */
+export function jsonLine(value: unknown): string {
+  const text = JSON.stringify(value).replaceAll(
+    /[\u007f-\u009f\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+  return `${text}\n`;
 }

@@ -1,15 +1,15 @@
 // `run`, `watch`, `cancel`: agents from a terminal. A run is created and shown as it goes; a question is asked on the spot and
 // the agent goes on with the answer. Exit codes say what became of it: 0 succeeded, 1 failed, 3 cancelled, 4 a question is open.
 
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { errorText } from '../base/errors.ts';
-import type { Client } from '../client/client.ts';
-import { type CreateRunRequest, isTerminal, type RunSucceededEvent, type TerminalEvent } from '../client/types.ts';
+import { type CreateRunRequest, type DeferredToolCall, isTerminal, type TerminalEvent } from '../client/types.ts';
+import { Interrupted, type Interrupts, watchInterrupts } from './interrupts.ts';
 import { EXIT, type Io } from './io.ts';
 import { answerQuestion, canBeTyped, describeQuestion } from './questions.ts';
-import { OUTCOME, type RemoteWords, readRemoteWords, reporting } from './remote.ts';
-import { createRenderer } from './render.ts';
+import { OUTCOME, parseExactly, type RemoteWords, readRemoteWords, reporting } from './remote.ts';
+import { createRenderer, jsonLine, printable } from './render.ts';
 
 /** The largest composition that is read (64 MiB): the server's own limit is lower. */
 const MAX_REQUEST_BYTES = 64 * 1024 * 1024;
@@ -22,18 +22,9 @@ export async function runCommand(io: Io): Promise<number> {
   const words = await readRemoteWords(io, RUN_USAGE, 1);
   if (words === null) return EXIT.usage;
   const [file = '-'] = words.positionals;
-  const first = await readRequest(io, file);
-  if (first === null) return EXIT.usage;
-  return reporting(io, async () => {
-    for (let request = first; ; ) {
-      const { run_id: runId } = await words.client.createRun(request);
-      if (!words.json) await io.complain(`run ${runId}`);
-      const end = await show(io, words, runId, '0-0');
-      const next = await answered(io, words, request, end, file === '-');
-      if (next === null) return exitCode(end);
-      request = next;
-    }
-  });
+  const request = await readRequest(io, file);
+  if (request === null) return EXIT.usage;
+  return interruptible(io, words, false, (interrupts) => converse(io, words, request, file !== '-', interrupts));
 }
 
 /** `watch RUN_ID`: shows a run that is there already, from its beginning or a cursor. */
@@ -43,11 +34,10 @@ export async function watchCommand(io: Io): Promise<number> {
   const { positionals, values } = words;
   const [runId = ''] = positionals;
   const after = typeof values.after === 'string' ? values.after : '0-0';
-  return reporting(io, async () => {
-    const end = await show(io, words, runId, after, false);
-    if (!words.json && end.type === 'run_succeeded' && end.data.deferred_tool_call !== undefined) {
-      await io.print(describeQuestion(end.data.deferred_tool_call));
-    }
+  return interruptible(io, words, true, async (interrupts) => {
+    const end = await show(io, words, runId, after, interrupts);
+    const call = questionOf(end);
+    if (!words.json && call !== null) await io.print(describeQuestion(call));
     return exitCode(end);
   });
 }
@@ -59,89 +49,111 @@ export async function cancelCommand(io: Io): Promise<number> {
   const { client, positionals, values, json } = words;
   const [runId = ''] = positionals;
   const reason = typeof values.reason === 'string' ? values.reason : 'user_cancelled';
-  return reporting(io, async () => {
-    const event = await client.cancelRunAndWait(runId, { reason });
-    await io.print(json ? `${JSON.stringify(event)}\n` : createRenderer(io.colour).render(event));
+  return interruptible(io, words, true, async ({ signal }) => {
+    const event = await client.cancelRunAndWait(runId, { reason }, { signal });
+    await io.print(json ? jsonLine(event) : createRenderer(io.colour).render(event));
     return EXIT.ok;
   });
 }
 
+/** Work that Ctrl-C can leave. */
+function interruptible(
+  io: Io,
+  words: RemoteWords,
+  leaveAtOnce: boolean,
+  work: (interrupts: Interrupts) => Promise<number>,
+): Promise<number> {
+  return reporting(io, words, async () => {
+    const interrupts = watchInterrupts(io, leaveAtOnce);
+    try {
+      return await work(interrupts);
+    } catch (error) {
+      if (error instanceof Interrupted) return OUTCOME.interrupted;
+      throw error;
+    } finally {
+      interrupts.release();
+    }
+  });
+}
+
+/** A run, and another one for each question that is answered. */
+async function converse(
+  io: Io,
+  words: RemoteWords,
+  first: CreateRunRequest,
+  canAsk: boolean,
+  interrupts: Interrupts,
+): Promise<number> {
+  const { client, json } = words;
+  const { signal } = interrupts;
+  for (let request = first; ; ) {
+    const { run_id: runId } = await client.createRun(request, { signal });
+    if (!json) await io.complain(printable(`run ${runId}`));
+    interrupts.onFirst(() => {
+      void client
+        .cancelRun(runId, { reason: 'user_cancelled' }, { signal })
+        .catch((error: unknown) => (signal.aborted ? null : io.complain(printable(errorText(error)))));
+    });
+    const end = await show(io, words, runId, '0-0', interrupts);
+    // It is over: nothing to cancel any more.
+    interrupts.onFirst(() => {});
+    const call = questionOf(end);
+    const answer = call === null || json || interrupts.happened ? null : await answered(io, call, canAsk);
+    if (call === null || answer === null || end.type !== 'run_succeeded') return exitCode(end);
+    // It is another request: the key of the first one is not its own.
+    const { idempotency_key: _key, ...rest } = request;
+    request = {
+      ...rest,
+      session_snapshot: end.data.session_snapshot,
+      deferred_tool_results: { calls: { [call.tool_call_id]: answer } },
+    };
+  }
+}
+
 async function readRequest(io: Io, file: string): Promise<CreateRunRequest | null> {
   try {
-    const text = file === '-' ? await io.readInput(MAX_REQUEST_BYTES) : readFileSync(resolve(io.cwd, file), 'utf8');
     // The server checks it, and says which field is wrong.
-    return JSON.parse(text) as CreateRunRequest;
+    return parseExactly(file === '-' ? await io.readInput(MAX_REQUEST_BYTES) : readFile(io, file)) as CreateRunRequest;
   } catch (error) {
-    await io.complain(`${file === '-' ? 'standard input' : file}: ${errorText(error)}`);
+    await io.complain(printable(`${file === '-' ? 'standard input' : file}: ${errorText(error)}`));
     return null;
   }
 }
 
-/** Prints a run's events to its end. The first Ctrl-C cancels it (if it is ours), the second leaves. */
-async function show(io: Io, words: RemoteWords, runId: string, after: string, ours = true): Promise<TerminalEvent> {
-  const { client, json } = words;
+function readFile({ cwd }: Io, file: string): string {
+  const path = resolve(cwd, file);
+  if (statSync(path).size > MAX_REQUEST_BYTES) throw new Error(`it is larger than ${MAX_REQUEST_BYTES} bytes`);
+  // Editors on Windows begin files with a mark.
+  return readFileSync(path, 'utf8').replace(/^\ufeff/, '');
+}
+
+/** Prints a run's events to its end. */
+async function show(
+  io: Io,
+  { client, json }: RemoteWords,
+  runId: string,
+  after: string,
+  { signal }: Interrupts,
+): Promise<TerminalEvent> {
   const renderer = createRenderer(io.colour);
-  const leave = new AbortController();
-  const interrupted = (): void => {
-    if (!ours || interruptions++ > 0) leave.abort(new Interrupted());
-    else void cancelOnce(io, client, runId);
-  };
-  let interruptions = 0;
-  io.events.on('SIGINT', interrupted);
-  try {
-    for await (const event of client.streamEvents(runId, { after, signal: leave.signal })) {
-      await io.print(json ? `${JSON.stringify(event)}\n` : renderer.render(event));
-      if (isTerminal(event)) return event;
-    }
-  } finally {
-    io.events.off('SIGINT', interrupted);
+  for await (const event of client.streamEvents(runId, { after, signal })) {
+    const text = json ? jsonLine(event) : renderer.render(event);
+    if (text !== '') await io.print(text);
+    if (isTerminal(event)) return event;
   }
   // streamEvents ends with a terminal event or throws.
   throw new Error(`the stream of run ${runId} ended without a terminal event`);
 }
 
-/** Ctrl-C, a second time. */
-class Interrupted extends Error {
-  constructor() {
-    super('interrupted');
-  }
-}
-
-async function cancelOnce(io: Io, client: Client, runId: string): Promise<void> {
-  try {
-    await client.cancelRun(runId, { reason: 'user_cancelled' });
-  } catch (error) {
-    await io.complain(errorText(error));
-  }
-}
-
-/** The request that goes on after a question, or null when the run is over or nobody answers. */
-async function answered(
-  io: Io,
-  { json }: RemoteWords,
-  request: CreateRunRequest,
-  end: TerminalEvent,
-  inputIsTaken: boolean,
-): Promise<CreateRunRequest | null> {
-  const call = questionOf(end);
-  if (call === null || json) return null;
+/** The answer to a question, or null when it stays open. */
+async function answered(io: Io, call: DeferredToolCall, canAsk: boolean) {
   await io.print(describeQuestion(call));
-  if (io.ask === null || inputIsTaken || !canBeTyped(call)) {
-    await io.complain('the question is open: post the next run with session_snapshot and deferred_tool_results');
-    return null;
-  }
-  const result = await answerQuestion(call, io.ask);
-  if (result === null) return null;
-  // It is another request: the key of the first one is not its own.
-  const { idempotency_key: _key, ...rest } = request;
-  return {
-    ...rest,
-    session_snapshot: (end as RunSucceededEvent).data.session_snapshot, // questionOf found a call in it
-    deferred_tool_results: { calls: { [call.tool_call_id]: result } },
-  };
+  if (io.ask !== null && canAsk && canBeTyped(call)) return answerQuestion(call, io.ask);
+  await io.complain('the question is open: post the next run with session_snapshot and deferred_tool_results');
+  return null;
 }
 
-function questionOf(end: TerminalEvent) {
+function questionOf(end: TerminalEvent): DeferredToolCall | null {
   return end.type === 'run_succeeded' ? (end.data.deferred_tool_call ?? null) : null;
 }
 

@@ -1,15 +1,11 @@
 // The client of the run API: the Python client's contract (spec 01 §8) with its weak spots mended. Works with any server of
 // this wire, in Bun, Node, Deno and browsers.
 
-import {
-  DifyAgentClientError,
-  DifyAgentStreamError,
-  DifyAgentTimeoutError,
-  DifyAgentValidationError,
-} from './errors.ts';
-import { type Exchange, exchange, type Fetch, type Transport } from './http.ts';
+import { DifyAgentClientError, DifyAgentStreamError, DifyAgentTimeoutError } from './errors.ts';
+import { type Exchange, escaped, exchange, type Fetch, headersOf, invalid, runPath, type Transport } from './http.ts';
 import { readCancelled, readCreated, readPage, readStatus } from './parse.ts';
-import { pause, type StreamOptions, streamRun } from './stream.ts';
+import { pause } from './stop.ts';
+import { type StreamOptions, streamRun } from './stream.ts';
 import {
   type CancelRunRequest,
   type CancelRunResponse,
@@ -24,9 +20,9 @@ import {
 } from './types.ts';
 
 export interface ClientOptions {
-  /** e.g. `http://localhost:8000`; may have a path. */
+  /** e.g. `http://localhost:8000`; may have a path. A user and password in it are sent as Basic authentication. */
   readonly baseUrl: string;
-  /** Sent as `Authorization: Bearer …`. */
+  /** Sent as `Authorization: Bearer …`. Surrounding blanks are cut; empty: none. */
   readonly token?: string;
   /** Sent with every request. */
   readonly headers?: Readonly<Record<string, string>>;
@@ -34,6 +30,8 @@ export interface ClientOptions {
   readonly fetch?: Fetch;
   /** For requests that are not streams, ms. Default 30,000. */
   readonly timeoutMs?: number;
+  /** Reads JSON. Default: JSON.parse. For those who need numbers as they were printed. */
+  readonly parse?: (text: string) => unknown;
 }
 
 export interface CallOptions {
@@ -48,11 +46,18 @@ export interface WaitOptions extends CallOptions {
   readonly timeoutMs?: number;
 }
 
-export interface CompletionOptions extends StreamOptions, CallOptions {
+export interface CompletionOptions extends StreamOptions {
+  /** Called with each event; the next one waits for it. */
   readonly onEvent?: (event: RunEvent) => void | Promise<void>;
-  /** Cancels the run when the signal aborts or the stream fails. Default false: the run goes on without this client. */
+  /**
+   * Cancels the run when the signal aborts, the stream fails or `onEvent` throws. Default false: the run goes on without this
+   * client. An abort while the run is being created is then noticed when its id is known, so that there is something to cancel.
+   */
   readonly cancelOnAbort?: boolean;
 }
+
+/** The most that a failing runToCompletion waits for its cancel, ms. */
+const CANCEL_TIMEOUT_MS = 5_000;
 
 /** One server. Holds no connection and no state. Every method rejects with DifyAgentClientError or the signal's reason. */
 export class Client {
@@ -60,39 +65,46 @@ export class Client {
 
   /** @throws DifyAgentClientError for options that cannot be. */
   constructor(options: ClientOptions) {
-    const baseUrl = options.baseUrl.replace(/\/+$/, '');
-    if (!/^https?:\/\/[^/?#]+[^?#]*$/i.test(baseUrl)) {
-      throw new DifyAgentClientError('baseUrl must be an http:// or https:// URL without query or fragment');
-    }
-    const { token = '' } = options;
+    const { baseUrl, credentials } = addressOf(options.baseUrl);
+    const token = options.token?.trim() ?? '';
+    const authorization = token === '' ? credentials : `Bearer ${token}`;
+    const headers = authorization === null ? {} : { Authorization: authorization };
+    const { timeoutMs = 30_000 } = options;
+    if (!(timeoutMs >= 0)) throw invalid('timeoutMs must be a number that is not negative');
     this.#transport = {
       baseUrl,
       // Called with the global as its `this`, as browsers insist.
       fetch: options.fetch ?? ((input, init) => globalThis.fetch(input, init)),
-      headers: { ...(token === '' ? {} : { Authorization: `Bearer ${token}` }), ...options.headers },
-      timeoutMs: options.timeoutMs ?? 30_000,
+      headers: headersOf(headersOf(new Headers(), headers), options.headers ?? {}),
+      timeoutMs,
+      parse: options.parse ?? JSON.parse,
     };
   }
 
-  /** Starts a run. One attempt: whether a lost answer means a run is for `idempotency_key` to find out. */
-  createRun(request: CreateRunRequest, options: CallOptions = {}): Promise<CreateRunResponse> {
+  /** The server's address, without `/` at its end and without credentials. */
+  get baseUrl(): string {
+    return this.#transport.baseUrl;
+  }
+
+  /** Starts a run. One attempt: whether a lost answer means a run, the server knows by `idempotency_key`. */
+  async createRun(request: CreateRunRequest, options: CallOptions = {}): Promise<CreateRunResponse> {
     return this.#call(
       { operation: 'createRun', method: 'POST', path: '/runs', body: request, ...options },
       readCreated,
     );
   }
 
-  getRun(runId: string, options: CallOptions = {}): Promise<RunStatusResponse> {
-    return this.#call({ operation: 'getRun', method: 'GET', path: pathOf(runId), ...options }, readStatus);
+  async getRun(runId: string, options: CallOptions = {}): Promise<RunStatusResponse> {
+    return this.#look(runId, options);
   }
 
   /** One page of events. `limit`: 1 to 500, default 100. */
-  getEvents(
+  async getEvents(
     runId: string,
     options: CallOptions & { readonly after?: string; readonly limit?: number } = {},
   ): Promise<RunEventsResponse> {
     const { after = '0-0', limit = 100, ...rest } = options;
-    const path = `${pathOf(runId)}/events?after=${encodeURIComponent(after)}&limit=${limit}`;
+    const path = `${runPath(runId)}/events?after=${escaped(after)}&limit=${limit}`;
     return this.#call({ operation: 'getEvents', method: 'GET', path, ...rest }, readPage);
   }
 
@@ -103,39 +115,45 @@ export class Client {
 
   /** Looks until the run is over. */
   async waitRun(runId: string, options: WaitOptions = {}): Promise<RunStatusResponse> {
-    const { pollIntervalMs = 1_000, timeoutMs, ...call } = options;
-    const end = timeoutMs === undefined ? Number.POSITIVE_INFINITY : performance.now() + timeoutMs;
-    for (;;) {
-      const status = await this.getRun(runId, call);
-      if (status.status !== 'running') return status;
+    const { pollIntervalMs = 1_000, timeoutMs = Number.POSITIVE_INFINITY, ...call } = options;
+    const end = performance.now() + timeoutMs;
+    const late = () => new DifyAgentTimeoutError(`run '${runId}' did not finish before timeout`);
+    for (let looks = 0; ; looks += 1) {
       const left = end - performance.now();
-      if (left <= 0) throw new DifyAgentTimeoutError(`run '${runId}' did not finish before timeout`);
-      await pause(Math.min(pollIntervalMs, left), call.signal ?? new AbortController().signal);
+      if (left <= 0 && looks > 0) throw late();
+      // With no time at all there is still one look, as long as any request may take.
+      const isLast = left > 0 && left < this.#transport.timeoutMs;
+      const status = await this.#look(runId, call, isLast ? left : undefined).catch((error: unknown) => {
+        throw isLast && error instanceof DifyAgentTimeoutError ? late() : error;
+      });
+      if (status.status !== 'running') return status;
+      await pause(Math.min(pollIntervalMs, Math.max(0, end - performance.now())), call.signal);
       call.signal?.throwIfAborted();
     }
   }
 
   /** Asks for the end of a run. It follows when the run's layers have been left: see cancelRunAndWait. */
-  cancelRun(runId: string, request: CancelRunRequest = {}, options: CallOptions = {}): Promise<CancelRunResponse> {
-    const body = { reason: request.reason ?? null, message: request.message ?? null };
-    return this.#call(
-      { operation: 'cancelRun', method: 'POST', path: `${pathOf(runId)}/cancel`, body, ...options },
-      readCancelled,
-    );
+  async cancelRun(
+    runId: string,
+    request: CancelRunRequest = {},
+    options: CallOptions = {},
+  ): Promise<CancelRunResponse> {
+    return this.#cancel(runId, request, options);
   }
 
   /**
    * Cancels and waits for `run_cancelled`. `after`: where the caller's own stream is; a run that is cancelled already is read
-   * from its beginning, because that event may lie before.
+   * from its beginning, because that event may lie before. A run that ended otherwise is a DifyAgentHTTPError (409), or a
+   * DifyAgentStreamError when it ended in the meantime.
    */
   async cancelRunAndWait(
     runId: string,
     request: CancelRunRequest = {},
     options: StreamOptions = {},
   ): Promise<RunCancelledEvent> {
-    const call = options.signal === undefined ? {} : { signal: options.signal };
+    const call = callOf(options);
+    await this.#cancel(runId, request, call);
     const over = options.after !== undefined && (await this.getRun(runId, call)).status === 'cancelled';
-    if (!over) await this.cancelRun(runId, request, call);
     for await (const event of this.streamEvents(runId, over ? { ...options, after: '0-0' } : options)) {
       if (event.type === 'run_cancelled') return event;
       if (isTerminal(event))
@@ -146,12 +164,10 @@ export class Client {
 
   /** Creates a run and streams it to its end. */
   async runToCompletion(request: CreateRunRequest, options: CompletionOptions = {}): Promise<TerminalEvent> {
-    const { onEvent, cancelOnAbort = false, headers, ...stream } = options;
-    const call = {
-      ...(stream.signal === undefined ? {} : { signal: stream.signal }),
-      ...(headers === undefined ? {} : { headers }),
-    };
-    const { run_id: runId } = await this.createRun(request, call);
+    const { onEvent, cancelOnAbort = false, ...stream } = options;
+    const { signal: _, ...unsignalled } = callOf(stream);
+    stream.signal?.throwIfAborted();
+    const { run_id: runId } = await this.createRun(request, cancelOnAbort ? unsignalled : callOf(stream));
     let ended = false;
     try {
       for await (const event of this.streamEvents(runId, stream)) {
@@ -161,20 +177,52 @@ export class Client {
       }
       throw new DifyAgentStreamError('SSE stream ended before a terminal event');
     } finally {
-      // The reason of the failure is the caller's to see; that this did not work either is not.
-      if (!ended && cancelOnAbort) await this.cancelRun(runId, { reason: 'client_aborted' }).catch(() => {});
+      if (!ended && cancelOnAbort) {
+        // The reason of the failure is the caller's to see; that this did not work either is not.
+        await this.#cancel(runId, { reason: 'client_aborted' }, unsignalled, CANCEL_TIMEOUT_MS).catch(() => {});
+      }
     }
   }
 
-  #call<T>(request: Exchange, read: (value: unknown) => T): Promise<T> {
+  #look(runId: string, call: CallOptions, timeoutMs?: number): Promise<RunStatusResponse> {
+    const path = runPath(runId);
+    return this.#call({ operation: 'getRun', method: 'GET', path, ...call, timeoutMs }, readStatus);
+  }
+
+  async #cancel(
+    runId: string,
+    request: CancelRunRequest,
+    options: CallOptions,
+    timeoutMs?: number,
+  ): Promise<CancelRunResponse> {
+    const body = { reason: request.reason ?? null, message: request.message ?? null };
+    const path = `${runPath(runId)}/cancel`;
+    return this.#call({ operation: 'cancelRun', method: 'POST', path, body, ...options, timeoutMs }, readCancelled);
+  }
+
+  #call<T>(request: Exchange, read: (value: unknown, text: string) => T): Promise<T> {
     return exchange(this.#transport, request, read);
   }
 }
 
-/** The id as one segment, with nothing left unescaped that means something in a path. */
-function pathOf(runId: string): string {
-  if (runId === '' || runId === '.' || runId === '..') {
-    throw new DifyAgentValidationError(422, `not a run id: ${JSON.stringify(runId)}`);
+/** What of a stream's options is for its other requests. */
+function callOf({ signal, headers }: StreamOptions): CallOptions {
+  return { ...(signal === undefined ? {} : { signal }), ...(headers === undefined ? {} : { headers }) };
+}
+
+/** The address without `/` at its end, and the header that its user and password become (spec 07 §1.1). */
+function addressOf(text: string): { readonly baseUrl: string; readonly credentials: string | null } {
+  try {
+    const url = new URL(text);
+    const { username, password, origin, pathname } = url;
+    if (/^https?:$/.test(url.protocol) && url.search === '' && url.hash === '') {
+      const baseUrl = origin + pathname.replace(/\/+$/, '');
+      if (username === '' && password === '') return { baseUrl, credentials: null };
+      const bytes = new TextEncoder().encode(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`);
+      return { baseUrl, credentials: `Basic ${btoa(String.fromCharCode(...bytes))}` };
+    }
+  } catch {
+    // Said below, without the text: it may have a password in it.
   }
-  return `/runs/${encodeURIComponent(runId)}`;
+  throw new DifyAgentClientError('baseUrl must be an http:// or https:// URL without query or fragment');
 }

@@ -14,7 +14,7 @@ export interface ToolItem {
   readonly kind: 'tool';
   readonly toolCallId: string;
   readonly toolName: string;
-  /** JSON text, or an object, as the model gave it. */
+  /** JSON text, or an object, as the model gave it; null when the call itself was not seen. */
   readonly args: JsonValue;
   /** `called`: no result yet; `retried`: the model is asked to correct its call. */
   readonly state: 'called' | 'returned' | 'retried';
@@ -37,14 +37,14 @@ export interface RunView {
   /** Of a failure, or of a cancel that gave a text. */
   readonly error?: string;
   readonly usage?: Usage;
-  /** Place of each part of the current answer in `items`, by the event's index. */
+  /** Place in `items` of each text of the model's present answer, by the event's index. */
   readonly open: Readonly<Record<number, number>>;
 }
 
 /** A run that has not begun. */
 export const EMPTY_VIEW: RunView = { status: 'running', items: [], cursor: '0-0', open: {} };
 
-/** The view after one more event. The old one is not changed. */
+/** The view after one more event. The old one is not changed. Takes events in any state of a run, and never throws. */
 export function foldEvent(view: RunView, event: RunEvent): RunView {
   const next = { ...view, cursor: event.id };
   switch (event.type) {
@@ -66,6 +66,25 @@ export function foldEvent(view: RunView, event: RunEvent): RunView {
   }
 }
 
+/** What the agent has said so far: the texts of a view, joined. */
+export function textOf(view: RunView): string {
+  return joined(view, 'text');
+}
+
+/** What it has thought so far. */
+export function thinkingOf(view: RunView): string {
+  return joined(view, 'thinking');
+}
+
+/** Calls that nobody has answered yet. */
+export function openToolCalls(view: RunView): readonly ToolItem[] {
+  return view.items.filter((item): item is ToolItem => item.kind === 'tool' && item.state === 'called');
+}
+
+function joined(view: RunView, kind: TextItem['kind']): string {
+  return view.items.map((item) => (item.kind === kind ? item.text : '')).join('');
+}
+
 function usageOf({ usage }: { readonly usage?: Usage | null }): { readonly usage?: Usage } {
   return usage == null ? {} : { usage };
 }
@@ -73,31 +92,42 @@ function usageOf({ usage }: { readonly usage?: Usage | null }): { readonly usage
 function foldData(view: RunView, data: StreamEventData): RunView {
   switch (data.event_kind) {
     case 'part_start': {
-      const { part } = data;
-      // Index 0 begins the next answer of the model.
-      const open = data.index === 0 ? {} : view.open;
-      if (part.part_kind !== 'text' && part.part_kind !== 'thinking') return { ...view, open };
+      const { index, part } = data;
+      // Index 0 begins the next answer of the model; another part under a known index replaces the first.
+      const { [index]: _, ...others } = index === 0 ? {} : view.open;
+      if (part.part_kind !== 'text' && part.part_kind !== 'thinking') return { ...view, open: others };
       const item: TextItem = { kind: part.part_kind, text: part.content, complete: false };
-      return { ...view, items: [...view.items, item], open: { ...open, [data.index]: view.items.length } };
+      return { ...view, items: [...view.items, item], open: { ...others, [index]: view.items.length } };
     }
-    case 'part_delta':
-      return changeText(view, data.index, (item) => ({ ...item, text: item.text + (data.delta.content_delta ?? '') }));
+    case 'part_delta': {
+      const { delta, index } = data;
+      return changeText(view, index, (item) =>
+        delta.part_delta_kind === item.kind ? { ...item, text: item.text + (delta.content_delta ?? '') } : item,
+      );
+    }
     case 'part_end':
       return changeText(view, data.index, (item) => ({ ...item, complete: true }));
-    case 'function_tool_call': {
+    case 'function_tool_call':
+    case 'output_tool_call': {
       const { tool_call_id: toolCallId, tool_name: toolName, args } = data.part;
       // JSON on the wire, whatever the server's own type is.
       const given = (args ?? null) as JsonValue;
       const item: ToolItem = { kind: 'tool', toolCallId, toolName, args: given, state: 'called', result: null };
       return { ...view, items: [...view.items, item] };
     }
-    case 'function_tool_result': {
+    case 'function_tool_result':
+    case 'output_tool_result': {
       const part = 'part' in data ? data.part : data.result;
+      const { tool_call_id: toolCallId, tool_name: toolName } = part;
       const state = part.part_kind === 'tool-return' ? 'returned' : 'retried';
-      const place = view.items.findLastIndex((item) => item.kind === 'tool' && item.toolCallId === part.tool_call_id);
       // The content of either part is JSON on the wire.
       const result = part.content as JsonValue;
-      return changeItem(view, place, (item) => (item.kind === 'tool' ? { ...item, state, result } : item));
+      const place = view.items.findLastIndex((item) => item.kind === 'tool' && item.toolCallId === toolCallId);
+      const call = view.items[place];
+      if (call?.kind === 'tool') return { ...view, items: view.items.with(place, { ...call, state, result }) };
+      // The view began after the call.
+      const item: ToolItem = { kind: 'tool', toolCallId, toolName: toolName ?? '', args: null, state, result };
+      return { ...view, items: [...view.items, item] };
     }
     default:
       return view;
@@ -105,15 +135,7 @@ function foldData(view: RunView, data: StreamEventData): RunView {
 }
 
 function changeText(view: RunView, index: number, change: (item: TextItem) => TextItem): RunView {
-  return changeItem(view, view.open[index] ?? -1, (item) => (item.kind === 'tool' ? item : change(item)));
-}
-
-function changeItem(view: RunView, place: number, change: (item: RunItem) => RunItem): RunView {
+  const place = view.open[index] ?? -1;
   const item = view.items[place];
-  return item === undefined ? view : { ...view, items: view.items.with(place, change(item)) };
-}
-
-/** The texts of a view, joined: what the agent has said so far. */
-export function textOf(view: RunView): string {
-  return view.items.map((item) => (item.kind === 'text' ? item.text : '')).join('');
+  return item === undefined || item.kind === 'tool' ? view : { ...view, items: view.items.with(place, change(item)) };
 }

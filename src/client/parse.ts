@@ -1,61 +1,50 @@
 // Strict reading of what the server sends, by hand-written checks: an unknown type of event, an unknown key or a mistyped
-// one is an error, as for the Python client (spec 01 §5, §8.3). What an agent event holds is passed on as it is.
+// one is an error, as for the Python client (spec 01 §5, §8.3). Of an agent's event what this library reads is checked; kinds
+// that it does not know are passed on, because newer servers have more of them.
 
-import type { CancelRunResponse, CreateRunResponse, RunEvent, RunEventsResponse, RunStatusResponse } from './types.ts';
-
-/** Says what is wrong with an answer. */
-export class MalformedError extends Error {}
+import type {
+  CancelRunResponse,
+  CreateRunResponse,
+  RunEvent,
+  RunEventsResponse,
+  RunStatusResponse,
+  TerminalEvent,
+} from './types.ts';
 
 type Json = { readonly [key: string]: unknown };
+type Keys = ReadonlySet<string>;
 
-const EVENT_KEYS: ReadonlySet<string> = new Set(['id', 'run_id', 'created_at', 'type', 'data']);
-const STREAM_KEYS: ReadonlySet<string> = new Set(['agent_message_delta', 'terminal_output_delta']);
-const DATA_KEYS: Readonly<Record<string, ReadonlySet<string>>> = {
-  run_started: new Set(),
-  run_succeeded: new Set(['session_snapshot', 'output', 'deferred_tool_call', 'usage']),
-  run_failed: new Set(['error', 'error_type', 'reason', 'session_snapshot', 'usage']),
-  run_cancelled: new Set(['reason', 'message', 'session_snapshot', 'usage']),
-};
+const EVENT_KEYS: Keys = new Set(['id', 'run_id', 'created_at', 'type', 'data']);
+const STREAM_KEYS: Keys = new Set(['agent_message_delta', 'terminal_output_delta']);
+const DATA_KEYS: ReadonlyMap<string, Keys> = new Map([
+  ['run_started', new Set()],
+  ['run_succeeded', new Set(['session_snapshot', 'output', 'deferred_tool_call', 'usage'])],
+  ['run_failed', new Set(['error', 'error_type', 'reason', 'session_snapshot', 'usage'])],
+  ['run_cancelled', new Set(['reason', 'message', 'session_snapshot', 'usage'])],
+]);
+const SNAPSHOT_KEYS: Keys = new Set(['schema_version', 'layers']);
+const LAYER_KEYS: Keys = new Set(['name', 'lifecycle_state', 'runtime_state']);
+const CALL_KEYS: Keys = new Set(['tool_call_id', 'tool_name', 'args', 'metadata']);
 const STATUSES: ReadonlySet<unknown> = new Set(['running', 'succeeded', 'failed', 'cancelled']);
+/** Perhaps an integer beyond 2^53: cheap to look for, settled by the reviver. */
+const LONG_NUMBER = /\d{16}|\de\+?\d/i;
 
-/** An event, from parsed JSON. `id`: the frame's, for a payload without one. Throws MalformedError. */
-export function readEvent(value: unknown, id: string | null = null): RunEvent {
-  const event = objectOf(value, 'event');
-  const type = textOf(event, 'type');
-  for (const key in event) {
-    if (!(EVENT_KEYS.has(key) || (type === 'pydantic_ai_event' && STREAM_KEYS.has(key))))
-      throw unknownKey(key, 'event');
-  }
-  textOf(event, 'run_id');
-  textOf(event, 'created_at');
-  const data = objectOf(event.data, 'data');
-  if (type === 'pydantic_ai_event') textOf(data, 'event_kind');
-  else readData(type, data);
-  if (typeof event.id === 'string') return event as unknown as RunEvent; // every member was checked above
-  if (event.id !== null && event.id !== undefined) throw new MalformedError('id must be a string');
-  if (id === null) throw new MalformedError('an event without id');
-  return { ...event, id } as unknown as RunEvent; // as above
+/** An event, from parsed JSON and its text. `id`: the frame's, for a payload without one. Throws an Error that says why not. */
+export function readEvent(value: unknown, text: string, id: string | null = null): RunEvent {
+  const event = checkedEvent(value, id);
+  return hasSnapshot(event) && LONG_NUMBER.test(text) ? withSnapshot(event, exactly(text)) : event;
 }
 
-function readData(type: string, data: Json): void {
-  const keys = DATA_KEYS[type];
-  if (keys === undefined) throw new MalformedError(`unknown event type ${JSON.stringify(type)}`);
-  for (const key in data) if (!keys.has(key)) throw unknownKey(key, type);
-  if (type === 'run_failed') textOf(data, 'error');
-  if (type !== 'run_succeeded') return;
-  readSnapshot(data.session_snapshot);
-  if ('output' in data === 'deferred_tool_call' in data) {
-    throw new MalformedError('Exactly one of output or deferred_tool_call must be set');
-  }
-  if (!('deferred_tool_call' in data)) return;
-  const call = objectOf(data.deferred_tool_call, 'deferred_tool_call');
-  textOf(call, 'tool_call_id');
-  textOf(call, 'tool_name');
-}
-
-function readSnapshot(value: unknown): void {
-  const { layers } = objectOf(value, 'session_snapshot');
-  if (!Array.isArray(layers)) throw new MalformedError('session_snapshot.layers must be a list');
+export function readPage(value: unknown, text: string): RunEventsResponse {
+  const answer = objectOf(value, 'answer');
+  const next_cursor = nullableText(answer, 'next_cursor');
+  const run_id = textOf(answer, 'run_id');
+  const events = listOf(answer, 'events').map((event) => checkedEvent(event, null));
+  if (!(events.some(hasSnapshot) && LONG_NUMBER.test(text))) return { run_id, events, next_cursor };
+  // The same text, so the same places.
+  const { events: exact } = exactly(text) as { readonly events: readonly unknown[] };
+  const kept = events.map((event, index) => (hasSnapshot(event) ? withSnapshot(event, exact[index]) : event));
+  return { run_id, events: kept, next_cursor };
 }
 
 export function readCreated(value: unknown): CreateRunResponse {
@@ -69,43 +58,165 @@ export function readStatus(value: unknown): RunStatusResponse {
   const answer = objectOf(value, 'answer');
   for (const key of ['run_id', 'created_at', 'updated_at']) textOf(answer, key);
   statusOf(answer);
-  const { error = null } = answer;
-  if (error !== null && typeof error !== 'string') throw new MalformedError('error must be a string or null');
-  return { ...answer, error } as unknown as RunStatusResponse; // checked above
+  return { ...answer, error: nullableText(answer, 'error') } as unknown as RunStatusResponse; // checked above
 }
 
 export function readCancelled(value: unknown): CancelRunResponse {
   const answer = objectOf(value, 'answer');
   textOf(answer, 'run_id');
-  if (answer.status !== 'cancelled') throw new MalformedError("status must be 'cancelled'");
+  if (answer.status !== 'cancelled') throw new Error("status must be 'cancelled'");
   return answer as unknown as CancelRunResponse; // checked above
 }
 
-export function readPage(value: unknown): RunEventsResponse {
-  const answer = objectOf(value, 'answer');
-  const { events, next_cursor = null } = answer;
-  if (!Array.isArray(events)) throw new MalformedError('events must be a list');
-  if (next_cursor !== null && typeof next_cursor !== 'string') throw new MalformedError('next_cursor must be a string');
-  return { run_id: textOf(answer, 'run_id'), events: events.map((event) => readEvent(event)), next_cursor };
+function checkedEvent(value: unknown, id: string | null): RunEvent {
+  const event = objectOf(value, 'event');
+  const type = textOf(event, 'type');
+  const streamed = type === 'pydantic_ai_event';
+  for (const key in event) {
+    if (!(EVENT_KEYS.has(key) || (streamed && STREAM_KEYS.has(key)))) throw unknownKey(key, 'event');
+  }
+  textOf(event, 'run_id');
+  textOf(event, 'created_at');
+  const data = objectOf(event.data, 'data');
+  if (streamed) {
+    for (const key of STREAM_KEYS) nullableText(event, key);
+    checkStreamed(data);
+  } else checkData(type, data);
+  if (typeof event.id === 'string') return event as unknown as RunEvent; // every member was checked above
+  if (event.id !== null && event.id !== undefined) throw new Error('id must be a string');
+  if (id === null) throw new Error('an event without id');
+  return { ...event, id } as unknown as RunEvent; // as above
+}
+
+function checkData(type: string, data: Json): void {
+  const keys = DATA_KEYS.get(type);
+  if (keys === undefined) throw new Error(`unknown event type ${JSON.stringify(type)}`);
+  onlyKeys(data, keys, type);
+  if (type === 'run_started') return;
+  if (type === 'run_failed') textOf(data, 'error');
+  for (const key of ['reason', 'message', 'error_type']) nullableText(data, key);
+  if (data.usage !== undefined && data.usage !== null) objectOf(data.usage, 'usage');
+  if (type === 'run_succeeded') checkSuccess(data);
+  else if (data.session_snapshot !== undefined && data.session_snapshot !== null) checkSnapshot(data.session_snapshot);
+}
+
+function checkSuccess(data: Json): void {
+  checkSnapshot(data.session_snapshot);
+  if ('output' in data === 'deferred_tool_call' in data) {
+    throw new Error('Exactly one of output or deferred_tool_call must be set');
+  }
+  if (!('deferred_tool_call' in data)) return;
+  const call = objectOf(data.deferred_tool_call, 'deferred_tool_call');
+  onlyKeys(call, CALL_KEYS, 'deferred_tool_call');
+  textOf(call, 'tool_call_id');
+  textOf(call, 'tool_name');
+}
+
+function checkSnapshot(value: unknown): void {
+  const snapshot = objectOf(value, 'session_snapshot');
+  onlyKeys(snapshot, SNAPSHOT_KEYS, 'session_snapshot');
+  for (const entry of listOf(snapshot, 'layers')) {
+    const layer = objectOf(entry, 'layer');
+    onlyKeys(layer, LAYER_KEYS, 'layer');
+    textOf(layer, 'name');
+    textOf(layer, 'lifecycle_state');
+    objectOf(layer.runtime_state, 'runtime_state');
+  }
+}
+
+function checkStreamed(data: Json): void {
+  switch (textOf(data, 'event_kind')) {
+    case 'part_delta': {
+      indexOf(data);
+      const delta = objectOf(data.delta, 'delta');
+      if (textOf(delta, 'part_delta_kind') === 'text') textOf(delta, 'content_delta');
+      else nullableText(delta, 'content_delta');
+      return;
+    }
+    case 'part_start':
+    case 'part_end': {
+      indexOf(data);
+      const part = objectOf(data.part, 'part');
+      const kind = textOf(part, 'part_kind');
+      if (kind === 'text' || kind === 'thinking') textOf(part, 'content');
+      return;
+    }
+    case 'function_tool_call':
+    case 'output_tool_call': {
+      const part = objectOf(data.part, 'part');
+      textOf(part, 'tool_name');
+      textOf(part, 'tool_call_id');
+      return;
+    }
+    // Older servers say `result`, newer ones `part`.
+    case 'function_tool_result':
+    case 'output_tool_result': {
+      const part = objectOf(data.part ?? data.result, 'result');
+      textOf(part, 'part_kind');
+      textOf(part, 'tool_call_id');
+      nullableText(part, 'tool_name');
+    }
+  }
+}
+
+function hasSnapshot(event: RunEvent): event is TerminalEvent {
+  return event.type !== 'pydantic_ai_event' && event.type !== 'run_started' && event.data.session_snapshot != null;
+}
+
+/** The event with the snapshot of the same event that was parsed exactly. */
+function withSnapshot(event: TerminalEvent, exact: unknown): RunEvent {
+  const { data } = exact as TerminalEvent; // the text was checked as `event`; only numbers differ
+  return { ...event, data: { ...event.data, session_snapshot: data.session_snapshot } } as RunEvent; // as above
+}
+
+/**
+ * JSON whose integers keep their digits when it is printed again: a snapshot goes back as it came (spec 01 §5.3). Runtimes
+ * without `JSON.rawJSON` (Node before 22, Safari) round them.
+ */
+function exactly(text: string): unknown {
+  // Not in TypeScript's library yet.
+  const { rawJSON } = JSON as { readonly rawJSON?: (text: string) => unknown };
+  if (rawJSON === undefined) return JSON.parse(text);
+  return JSON.parse(text, (_key: string, value: unknown, { source }: { readonly source?: string } = {}) =>
+    typeof value === 'number' && source !== undefined && !Number.isSafeInteger(value) && /^-?\d+$/.test(source)
+      ? rawJSON(source)
+      : value,
+  );
 }
 
 function objectOf(value: unknown, what: string): Json {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
-    throw new MalformedError(`${what} must be an object`);
-  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error(`${what} must be an object`);
   return value as Json; // a JSON object
+}
+
+function listOf(object: Json, key: string): readonly unknown[] {
+  const value = object[key];
+  if (!Array.isArray(value)) throw new Error(`${key} must be a list`);
+  return value;
 }
 
 function textOf(object: Json, key: string): string {
   const value = object[key];
-  if (typeof value !== 'string') throw new MalformedError(`${key} must be a string`);
+  if (typeof value !== 'string') throw new Error(`${key} must be a string`);
   return value;
 }
 
-function statusOf(answer: Json): void {
-  if (!STATUSES.has(answer.status)) throw new MalformedError('status is unknown');
+function nullableText(object: Json, key: string): string | null {
+  return object[key] === undefined || object[key] === null ? null : textOf(object, key);
 }
 
-function unknownKey(key: string, where: string): MalformedError {
-  return new MalformedError(`unknown key ${JSON.stringify(key)} in ${where}`);
+function indexOf(object: Json): void {
+  if (typeof object.index !== 'number') throw new Error('index must be a number');
+}
+
+function statusOf(answer: Json): void {
+  if (!STATUSES.has(answer.status)) throw new Error('status is unknown');
+}
+
+function onlyKeys(object: Json, keys: Keys, where: string): void {
+  for (const key in object) if (!keys.has(key)) throw unknownKey(key, where);
+}
+
+function unknownKey(key: string, where: string): Error {
+  return new Error(`unknown key ${JSON.stringify(key)} in ${where}`);
 }

@@ -1,4 +1,4 @@
-// Server-sent events from bytes (WHATWG HTML §9.2.6, spec 01 §8.3): lines end in LF, CR or CRLF and nowhere else, comments
+// Server-sent events from text (WHATWG HTML §9.2.6, spec 01 §8.3): lines end in LF, CR or CRLF and nowhere else, comments
 // and frames without data are dropped. Knows nothing of runs.
 
 /** One dispatched frame. */
@@ -13,72 +13,75 @@ export interface Frame {
 /** The most characters that one frame may have (64 Mi): beyond, somebody is not sending events. */
 export const MAX_FRAME_CHARS = 64 * 1024 * 1024;
 
-/** Thrown when a frame is larger than MAX_FRAME_CHARS. */
-export class FrameTooLargeError extends Error {
-  constructor() {
-    super(`an SSE frame of more than ${MAX_FRAME_CHARS} characters`);
-  }
-}
+/** Thrown when a frame is too large. */
+export class FrameTooLargeError extends Error {}
 
 /** Takes text as it comes and gives the frames that it completes. */
 export class FrameReader {
-  #rest = '';
-  /** Where the search for the next line end goes on. */
-  #searched = 0;
+  readonly #maxChars: number;
+  /** The line that has begun, as it came: joined once, however many pieces it has. */
+  #pieces: string[] = [];
+  /** The text so far ended in CR: an LF that follows belongs to it. */
+  #afterCr = false;
   #id: string | null = null;
   #event: string | null = null;
   #data: string[] = [];
+  /** Characters of the frame so far. */
   #size = 0;
 
+  constructor(maxChars = MAX_FRAME_CHARS) {
+    this.#maxChars = maxChars;
+  }
+
+  /** @throws FrameTooLargeError */
   push(text: string): readonly Frame[] {
+    if (text === '') return [];
     const frames: Frame[] = [];
-    const all = this.#rest === '' ? text : this.#rest + text;
-    let start = 0;
-    let at = this.#rest === '' ? 0 : this.#searched;
-    // Hardly anybody sends CR: looked for once, not for every line.
-    const next = all.includes('\r') ? lineEnd : (text: string, from: number) => text.indexOf('\n', from);
-    for (;;) {
-      const end = next(all, at);
-      // A CR at the very end may be half of a CRLF.
-      if (end === -1 || (all[end] === '\r' && end === all.length - 1)) break;
-      this.#line(all.slice(start, end), frames);
-      start = end + (all[end] === '\r' && all[end + 1] === '\n' ? 2 : 1);
-      at = start;
+    let start = this.#afterCr && text[0] === '\n' ? 1 : 0;
+    this.#afterCr = text.endsWith('\r');
+    let lf = text.indexOf('\n', start);
+    let cr = text.indexOf('\r', start);
+    while (lf !== -1 || cr !== -1) {
+      const end = cr === -1 || (lf !== -1 && lf < cr) ? lf : cr;
+      this.#line(text.slice(start, end), frames);
+      start = end === cr && lf === cr + 1 ? end + 2 : end + 1;
+      if (lf !== -1 && lf < start) lf = text.indexOf('\n', start);
+      if (cr !== -1 && cr < start) cr = text.indexOf('\r', start);
     }
-    this.#rest = all.slice(start);
-    this.#searched = Math.max(0, this.#rest.length - 1);
-    if (this.#rest.length + this.#size > MAX_FRAME_CHARS) throw new FrameTooLargeError();
+    if (start < text.length) {
+      this.#pieces.push(text.slice(start));
+      this.#grow(text.length - start);
+    }
     return frames;
   }
 
-  #line(line: string, frames: Frame[]): void {
+  #line(end: string, frames: Frame[]): void {
+    let line = end;
+    if (this.#pieces.length > 0) {
+      line = this.#pieces.join('') + end;
+      this.#pieces = [];
+    }
     if (line === '') {
-      if (this.#data.length > 0) {
-        const data = this.#data.length === 1 ? (this.#data[0] ?? '') : this.#data.join('\n');
-        frames.push({ id: this.#id, event: this.#event, data });
-      }
+      if (this.#data.length > 0) frames.push({ id: this.#id, event: this.#event, data: this.#data.join('\n') });
       this.#id = null;
       this.#event = null;
       this.#data = [];
       this.#size = 0;
       return;
     }
+    // One more for the line's end, or lines without text would be free.
+    this.#grow(end.length + 1);
     const colon = line.indexOf(':');
     if (colon === 0) return;
     const name = colon === -1 ? line : line.slice(0, colon);
     const value = colon === -1 ? '' : line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1);
-    if (name === 'data') {
-      this.#data.push(value);
-      this.#size += value.length;
-    } else if (name === 'event') this.#event = value;
+    if (name === 'data') this.#data.push(value);
+    else if (name === 'event') this.#event = value;
     else if (name === 'id' && !value.includes('\0')) this.#id = value;
   }
-}
 
-/** The next LF or CR from `at` on, or -1. */
-function lineEnd(text: string, at: number): number {
-  const lf = text.indexOf('\n', at);
-  const cr = text.indexOf('\r', at);
-  if (cr === -1) return lf;
-  return lf === -1 ? cr : Math.min(lf, cr);
+  #grow(chars: number): void {
+    this.#size += chars;
+    if (this.#size > this.#maxChars) throw new FrameTooLargeError(`a frame of more than ${this.#maxChars} characters`);
+  }
 }

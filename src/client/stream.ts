@@ -1,21 +1,36 @@
 // A run's events as one stream that survives its connections: the cursor moves before an event is handed out, so that
 // delivery has no gap and no repeat; what can be mended is tried again with a growing pause (spec 01 §8.3).
 
-import { DifyAgentClientError, DifyAgentHTTPError, DifyAgentStreamError, DifyAgentTimeoutError } from './errors.ts';
-import { anyOf, httpError, messageOf, send, type Transport } from './http.ts';
+import { isBehind } from './cursor.ts';
+import {
+  DifyAgentClientError,
+  DifyAgentHTTPError,
+  DifyAgentStreamError,
+  DifyAgentTimeoutError,
+  messageOf,
+} from './errors.ts';
+import { chunks, escaped, httpError, invalid, redirected, runPath, send, type Transport } from './http.ts';
 import { readEvent } from './parse.ts';
-import { FrameReader } from './sse.ts';
+import { type Frame, FrameReader, FrameTooLargeError } from './sse.ts';
+import { pause, Stop } from './stop.ts';
 import { isTerminal, type RunEvent } from './types.ts';
+
+export { pause };
 
 export interface StreamOptions {
   /** Events after this cursor, exclusive; default `0-0`: all. */
   readonly after?: string;
   readonly signal?: AbortSignal;
+  /** Sent with every request of the stream. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** The longest silence of a connection, ms; comments of the server end it too. Default 30,000; 0: for ever. */
   readonly idleTimeoutMs?: number;
   /** For the whole stream, ms. Default: none. */
   readonly deadlineMs?: number;
-  /** Connections in a row that bring no event before the stream gives up. An event resets the count. Default 8. */
+  /**
+   * New connections in a row without progress before the stream gives up. Progress is an event, or heartbeats for half of
+   * the idle time-out. Default 8.
+   */
   readonly maxReconnects?: number;
   /** The first pause before a new connection, ms; it doubles, up to 30 times as long, with jitter. Default 500. */
   readonly reconnectDelayMs?: number;
@@ -23,9 +38,11 @@ export interface StreamOptions {
   readonly untilTerminal?: boolean;
 }
 
-const DEFAULTS = { idleTimeoutMs: 30_000, maxReconnects: 8, reconnectDelayMs: 500 };
+const DEFAULT_IDLE_MS = 30_000;
 /** The longest pause, in first pauses. */
 const MAX_BACKOFF = 30;
+/** The longest that a server's `Retry-After` is obeyed. */
+const MAX_RETRY_AFTER_MS = 60_000;
 
 /** Streams a run. Throws DifyAgentClientError, or the signal's reason. */
 export async function* streamRun(
@@ -33,99 +50,118 @@ export async function* streamRun(
   runId: string,
   options: StreamOptions = {},
 ): AsyncGenerator<RunEvent, void, void> {
-  const { signal, maxReconnects = DEFAULTS.maxReconnects, untilTerminal = true } = options;
-  const deadline = startDeadline(options.deadlineMs);
-  const stop = anyOf(signal, deadline.signal);
+  const { signal, untilTerminal = true, deadlineMs } = options;
+  const { idleTimeoutMs = DEFAULT_IDLE_MS, maxReconnects = 8, reconnectDelayMs = 500 } = options;
+  checkNumbers({ idleTimeoutMs, maxReconnects, reconnectDelayMs, deadlineMs });
+  const path = `${runPath(runId)}/events/sse?after=`;
   let cursor = options.after ?? '0-0';
   let failures = 0;
+  let ended = false;
+  const stop = new Stop(signal, deadlineMs);
+  const check = (): void => {
+    if (signal?.aborted === true) throw signal.reason;
+    if (stop.expired) throw new DifyAgentTimeoutError(`stream of run '${runId}' exceeded its timeout`);
+  };
   try {
     for (;;) {
-      let problem: string;
-      let ended = false;
+      check();
+      const connection = new Connection(idleTimeoutMs, stop.signal);
+      let problem: unknown = 'SSE stream ended before a terminal event';
       try {
-        for await (const batch of connection(transport, runId, cursor, options, stop)) {
-          for (const event of batch) {
+        for await (const frames of connection.read(transport, path + escaped(cursor), options.headers)) {
+          for (const frame of frames) {
+            const event = eventOf(frame, transport.parse);
+            if (isBehind(event.id, cursor)) continue;
             cursor = event.id;
             failures = 0;
             ended ||= isTerminal(event);
             yield event;
             if (ended && untilTerminal) return;
+            check();
           }
         }
-        if (ended) return;
-        problem = 'SSE stream ended before a terminal event';
       } catch (error) {
-        if (signal?.aborted === true) throw signal.reason;
-        if (deadline.signal.aborted) throw new DifyAgentTimeoutError(`stream of run '${runId}' exceeded its timeout`);
-        if (ended) return;
+        check();
         problem = mendable(error);
       }
+      if (ended) return;
+      // A silent run behind a proxy that cuts every minute is no reason to give up.
+      if (connection.livedMs >= (idleTimeoutMs || DEFAULT_IDLE_MS) / 2) failures = 0;
       failures += 1;
       if (failures > maxReconnects) {
-        throw new DifyAgentStreamError(`SSE stream reconnect attempts exhausted: ${problem}`);
+        throw new DifyAgentStreamError(`SSE stream reconnect attempts exhausted: ${messageOf(problem)}`, {
+          cause: problem,
+        });
       }
-      await pause(backoff(failures, options.reconnectDelayMs ?? DEFAULTS.reconnectDelayMs), stop);
+      await pause(Math.max(backoff(failures, reconnectDelayMs), retryAfter(problem)), stop.signal);
     }
   } finally {
-    deadline.clear();
+    stop.release();
   }
 }
 
-/** The events of one response, in the batches in which they arrive. */
-async function* connection(
-  transport: Transport,
-  runId: string,
-  after: string,
-  options: StreamOptions,
-  stop: AbortSignal,
-): AsyncGenerator<readonly RunEvent[], void, void> {
-  const idle = startIdle(options.idleTimeoutMs ?? DEFAULTS.idleTimeoutMs);
-  const path = `/runs/${encodeURIComponent(runId)}/events/sse?after=${encodeURIComponent(after)}`;
-  let reader: Pick<ReadableStreamDefaultReader, 'cancel'> | null = null;
-  try {
-    const signal = anyOf(stop, idle.signal);
-    const response = await send(transport, { operation: 'streamEvents', method: 'GET', path }, signal);
-    if (response.status >= 300) throw await httpError(response);
-    if (response.body === null) return;
-    const reading = response.body.getReader();
-    reader = reading;
-    const decoder = new TextDecoder();
-    const frames = new FrameReader();
-    for (;;) {
-      const { done, value } = await reading.read();
-      if (done) return;
-      idle.touch();
-      const events = frames.push(decoder.decode(value, { stream: true })).map(eventOf);
-      // While the consumer works nobody reads, which is no silence of the server's.
-      if (events.length > 0) {
-        idle.stop();
-        yield events;
-        idle.touch();
+/** One response. */
+class Connection {
+  readonly #stop: Stop;
+  readonly #parent: AbortSignal;
+  #opened = 0;
+  #heard = 0;
+
+  constructor(idleMs: number, parent: AbortSignal) {
+    this.#parent = parent;
+    this.#stop = new Stop(parent, idleMs === 0 ? undefined : idleMs);
+  }
+
+  /** From the response's beginning to the last that was heard, ms. */
+  get livedMs(): number {
+    return this.#heard - this.#opened;
+  }
+
+  /** Frames in the batches in which they arrive. */
+  async *read(
+    transport: Transport,
+    path: string,
+    headers: Readonly<Record<string, string>> | undefined,
+  ): AsyncGenerator<readonly Frame[], void, void> {
+    const { signal } = this.#stop;
+    try {
+      const response = await send(transport, { operation: 'streamEvents', method: 'GET', path, headers }, signal);
+      this.#opened = this.#heard = performance.now();
+      await refuse(response, signal);
+      if (response.body === null) return;
+      const decoder = new TextDecoder();
+      const reader = new FrameReader();
+      for await (const chunk of chunks(response.body, signal)) {
+        this.#heard = performance.now();
+        const frames = reader.push(decoder.decode(chunk, { stream: true }));
+        // While the consumer works nobody reads, which is no silence of the server's.
+        this.#stop.rest();
+        if (frames.length > 0) yield frames;
+        this.#stop.restart();
       }
+    } catch (error) {
+      if (!this.#stop.expired || this.#parent.aborted) throw error;
+      throw new DifyAgentTimeoutError('SSE stream was silent for too long', { cause: error });
+    } finally {
+      this.#stop.release();
     }
-  } catch (error) {
-    throw idle.signal.aborted && !stop.aborted
-      ? new DifyAgentTimeoutError('SSE stream was silent for too long')
-      : error;
-  } finally {
-    idle.stop();
-    // Leaving early closes the connection; a broken one has nothing to close.
-    reader?.cancel().catch(() => {});
   }
 }
 
-function eventOf({
-  id,
-  event,
-  data,
-}: {
-  readonly id: string | null;
-  readonly event: string | null;
-  readonly data: string;
-}) {
+/** Throws unless the response is a stream of events. */
+async function refuse(response: Response, signal: AbortSignal): Promise<void> {
+  if (redirected(response)) throw new DifyAgentHTTPError(response.status, 'redirects are not followed');
+  if (response.status >= 400) throw await httpError(response, signal);
+  const type = response.headers.get('content-type');
+  if (type === null || /^text\/event-stream\b/i.test(type)) return;
+  response.body?.cancel().catch(() => {});
+  throw new DifyAgentStreamError(`not a stream of events but ${type}`);
+}
+
+function eventOf({ id, event, data }: Frame, parse: Transport['parse']): RunEvent {
   let read: RunEvent;
   try {
-    read = readEvent(JSON.parse(data), id);
+    read = readEvent(parse(data), data, id);
   } catch (error) {
     throw new DifyAgentStreamError(`malformed SSE data frame: ${messageOf(error)}`, { cause: error });
   }
@@ -136,11 +172,12 @@ function eventOf({
 }
 
 /** What went wrong, when connecting again may help; else throws. */
-function mendable(error: unknown): string {
+function mendable(error: unknown): unknown {
+  if (error instanceof FrameTooLargeError) throw new DifyAgentStreamError(`malformed SSE data frame: ${error.message}`);
   if (error instanceof DifyAgentStreamError) throw error;
   if (error instanceof DifyAgentHTTPError && error.statusCode < 500) throw error;
-  if (error instanceof DifyAgentClientError) return error.message;
-  return `SSE stream request failed: ${messageOf(error)}`;
+  if (error instanceof DifyAgentClientError) return error;
+  return new DifyAgentClientError(`SSE stream request failed: ${messageOf(error)}`, { cause: error });
 }
 
 /** Doubling pauses with jitter, so that a thousand streams do not come back in the same moment. */
@@ -149,35 +186,14 @@ function backoff(failures: number, firstMs: number): number {
   return longest / 2 + (Math.random() * longest) / 2;
 }
 
-/** Waits; an abort ends it at once (and is noticed by the next connection). */
-export async function pause(ms: number, signal: AbortSignal): Promise<void> {
-  if (signal.aborted) return;
-  await new Promise<void>((resolve) => {
-    const done = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', done);
-      resolve();
-    };
-    const timer = setTimeout(done, ms);
-    signal.addEventListener('abort', done, { once: true });
-  });
+function retryAfter(problem: unknown): number {
+  const asked = problem instanceof DifyAgentHTTPError ? problem.retryAfterMs : null;
+  return Math.min(asked ?? 0, MAX_RETRY_AFTER_MS);
 }
 
-function startDeadline(ms: number | undefined) {
-  const abort = new AbortController();
-  const timer = ms === undefined ? undefined : setTimeout(() => abort.abort(), ms);
-  if (ms !== undefined && ms <= 0) abort.abort();
-  return { signal: abort.signal, clear: () => clearTimeout(timer) };
-}
-
-function startIdle(ms: number) {
-  const abort = new AbortController();
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const stop = () => clearTimeout(timer);
-  const touch = () => {
-    stop();
-    if (ms > 0) timer = setTimeout(() => abort.abort(), ms);
-  };
-  touch();
-  return { signal: abort.signal, touch, stop };
+/** @throws DifyAgentValidationError */
+function checkNumbers(options: Readonly<Record<string, number | undefined>>): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (value !== undefined && !(value >= 0)) throw invalid(`${name} must be a number that is not negative`);
+  }
 }

@@ -1,7 +1,12 @@
 // What the client sends and receives. Requests are typed as callers write them (fields with defaults may be left out),
 // events as a union that narrows by `type`. Types only: nothing of the server is in the bundle.
 
-import type { AgentStreamEvent, FunctionToolResultEvent } from '../protocol/events.ts';
+import type {
+  AgentStreamEvent,
+  FunctionToolCallEvent,
+  FunctionToolResultEvent,
+  PartDeltaEvent,
+} from '../protocol/events.ts';
 import type { LifecycleState, RunRecord, RunStatus, TerminalStatus } from '../protocol/runs.ts';
 
 export type { RunStatus, TerminalStatus };
@@ -12,7 +17,10 @@ export interface JsonObject {
   readonly [key: string]: JsonValue;
 }
 
-/** What resumes an agent. Opaque: keep it as it came. */
+/**
+ * What resumes an agent. Opaque: keep it as it came, or as JSON. Integers beyond 2^53 in it are `JSON.rawJSON` objects, which
+ * JSON.stringify prints as they were; structuredClone would spoil them.
+ */
 export interface SessionSnapshot {
   readonly schema_version: number;
   readonly layers: readonly {
@@ -104,8 +112,37 @@ interface Envelope {
 export type ToolResultEvent = FunctionToolResultEvent | Newer<FunctionToolResultEvent>;
 type Newer<T extends { readonly result: unknown }> = Omit<T, 'result'> & { readonly part: T['result'] };
 
-/** The `data` of a stream event. */
-export type StreamEventData = Exclude<AgentStreamEvent, FunctionToolResultEvent> | ToolResultEvent;
+/** A piece of a tool call. Models behind the plugin daemon call tools in one piece; others may not. */
+export interface ToolCallPartDelta {
+  readonly part_delta_kind: 'tool_call';
+  readonly tool_name_delta?: string | null;
+  readonly args_delta?: string | JsonObject | null;
+  readonly tool_call_id?: string | null;
+  /** Never there; so that a reader of text need not ask for the kind. */
+  readonly content_delta?: never;
+}
+
+/** A piece of a part. */
+export type PartDelta = Omit<PartDeltaEvent, 'delta'> & {
+  readonly delta: PartDeltaEvent['delta'] | ToolCallPartDelta;
+};
+
+/** Newer servers: the model answers through an output tool. */
+export type OutputToolCallEvent = Omit<FunctionToolCallEvent, 'event_kind'> & {
+  readonly event_kind: 'output_tool_call';
+};
+export type OutputToolResultEvent = {
+  readonly part: FunctionToolResultEvent['result'];
+  readonly event_kind: 'output_tool_result';
+};
+
+/** The `data` of a stream event. Newer servers may send kinds that are not listed: have a default branch. */
+export type StreamEventData =
+  | Exclude<AgentStreamEvent, FunctionToolResultEvent | PartDeltaEvent>
+  | PartDelta
+  | ToolResultEvent
+  | OutputToolCallEvent
+  | OutputToolResultEvent;
 
 export interface RunStartedEvent extends Envelope {
   readonly type: 'run_started';

@@ -5,6 +5,7 @@ import { CompositionError } from '../compositor/errors.ts';
 import { planRun } from '../compositor/plan.ts';
 import type { LayerRegistry } from '../compositor/registry.ts';
 import { prepareRun } from '../compositor/run.ts';
+import { validConfig } from '../compositor/validated.ts';
 import type { ExecutionContext } from '../protocol/execution-context.ts';
 import type { RunComposition, SessionSnapshot } from '../protocol/runs.ts';
 import { validate } from '../validation/walker.ts';
@@ -36,9 +37,9 @@ export function locateSandbox(
   const plan = planRun(composition, { default: 'suspend', layers: {} }, registry);
   const run = prepareRun(plan, snapshot);
   const layer = run.get(SHELL);
-  const spec = composition.layers.find(({ name }) => name === SHELL);
+  const planned = plan.layers.find(({ name }) => name === SHELL);
   const stored = snapshot.layers.find(({ name }) => name === SHELL);
-  const config = validate(shellConfig, spec?.config ?? {});
+  const config = validate(shellConfig, planned && validConfig(planned.type, planned.config));
   const state = validate(shellState, stored?.runtime_state ?? {});
   // prepareRun has validated both, if the layer is of that type.
   if (layer.className !== 'DifyShellLayer' || !config.ok || !state.ok) {
@@ -46,7 +47,7 @@ export function locateSandbox(
   }
   const sessionId = resumable(state.value);
   if (typeof sessionId !== 'string') throw new CompositionError(sessionId.fault);
-  const context = run.layers.get(spec?.deps.execution_context ?? '');
+  const context = run.layers.get(planned?.deps.execution_context ?? '');
   return {
     sessionId,
     context: context instanceof ExecutionContextLayer ? context.context : null,

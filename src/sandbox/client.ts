@@ -1,7 +1,7 @@
 // What a sandbox can ask the Agent Stub, whatever the transport (spec 05 §4). http.ts and grpc.ts implement it; answers are
 // checked by small hand-written tests, because they come from elsewhere.
 
-import type { JsonObject, JsonValue } from '../base/json.ts';
+import type { JsonObject } from '../base/json.ts';
 import { SandboxError } from './errors.ts';
 
 /** A file of Dify's (spec 05 §4.1). */
@@ -33,8 +33,8 @@ export interface StubClient {
   download(source: DownloadSource, audience: 'frontend' | 'sandbox'): Promise<Download>;
   /** Drive and config operations, which exist over HTTP only. */
   json(operation: Operation, method: string, path: string, body?: JsonObject): Promise<JsonObject>;
-  /** An attachment; the body is not read yet. */
-  bytes(operation: Operation, path: string): Promise<Response>;
+  /** An attachment; the body is not read yet. The signal ends the wait, and the body. */
+  bytes(operation: Operation, path: string, signal: AbortSignal): Promise<Response>;
   close(): void;
 }
 
@@ -62,12 +62,8 @@ export function invalidAnswer({ noun }: Operation): SandboxError {
   return new SandboxError('invalid_answer', `invalid Agent Stub ${noun} response`);
 }
 
-export function isObject(value: JsonValue | undefined): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
 /** A text member of an answer. */
-export function textOf(answer: JsonObject, key: string, operation: Operation): string {
+export function memberOf(answer: JsonObject, key: string, operation: Operation): string {
   const value = answer[key];
   if (typeof value !== 'string' || value === '') throw invalidAnswer(operation);
   return value;

@@ -1,13 +1,16 @@
 // The Agent Stub over gRPC (spec 05 §6, §7): its three calls. Drive and configuration have none.
 
-import { Client, credentials, Metadata, type ServiceError, status } from '@grpc/grpc-js';
+import { Client, credentials, logVerbosity, Metadata, type ServiceError, setLogVerbosity, status } from '@grpc/grpc-js';
 import { type Codec, createCodecs, PATHS } from '../stub/grpc/schema.ts';
 import { OPERATIONS, type StubClient } from './client.ts';
 import type { StubAccess } from './environment.ts';
 import { SandboxError } from './errors.ts';
 import { CONTROL_TIMEOUT_MS } from './http.ts';
 
-export function createGrpcClient(access: StubAccess): StubClient {
+export function createGrpcClient(access: StubAccess, timing: { readonly controlMs?: number } = {}): StubClient {
+  // Its words are in the errors that it gives us.
+  setLogVerbosity(logVerbosity.NONE);
+  const { controlMs = CONTROL_TIMEOUT_MS } = timing;
   const codecs = createCodecs();
   const client = new Client(access.url.slice('grpc://'.length), credentials.createInsecure());
   const metadata = new Metadata();
@@ -21,7 +24,7 @@ export function createGrpcClient(access: StubAccess): StubClient {
         (bytes: Buffer) => answer.decode(bytes),
         message,
         metadata,
-        { deadline: Date.now() + CONTROL_TIMEOUT_MS },
+        { deadline: Date.now() + controlMs },
         (error, value) => {
           if (error !== null) reject(failure(method, error));
           else if (value === undefined) reject(cut(method));

@@ -1,16 +1,16 @@
 // The Agent Stub over HTTP (spec 05 §4, §7): JSON in, JSON out, errors in the stub's words.
 
 import { errorText } from '../base/errors.ts';
-import type { JsonObject, JsonValue } from '../base/json.ts';
+import { isJsonObject, type JsonObject } from '../base/json.ts';
+import { parseJson, readText } from './answers.ts';
 import {
   type DownloadSource,
   downloadOf,
   invalidAnswer,
-  isObject,
+  memberOf,
   OPERATIONS,
   type Operation,
   type StubClient,
-  textOf,
 } from './client.ts';
 import type { StubAccess } from './environment.ts';
 import { SandboxError } from './errors.ts';
@@ -22,13 +22,21 @@ const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
 /** Characters of an error's detail that are shown. */
 const MAX_DETAIL_CHARS = 2_000;
 
-export function createHttpClient(access: StubAccess): StubClient {
-  async function request(operation: Operation, method: string, path: string, body?: JsonObject): Promise<Response> {
+export function createHttpClient(access: StubAccess, timing: { readonly controlMs?: number } = {}): StubClient {
+  const { controlMs = CONTROL_TIMEOUT_MS } = timing;
+
+  async function request(
+    operation: Operation,
+    method: string,
+    path: string,
+    signal: AbortSignal,
+    body?: JsonObject,
+  ): Promise<Response> {
     try {
       const response = await fetch(`${access.url}${path}`, {
         method,
         headers: { Authorization: `Bearer ${access.token}`, 'Content-Type': 'application/json' },
-        signal: AbortSignal.timeout(CONTROL_TIMEOUT_MS),
+        signal,
         // The token goes nowhere else; a trailing slash is never sent, so there is nothing to be redirected for.
         redirect: 'manual',
         ...(body === undefined ? {} : { body: JSON.stringify(body) }),
@@ -36,18 +44,17 @@ export function createHttpClient(access: StubAccess): StubClient {
       if (response.status >= 300) throw await refusal(operation, response);
       return response;
     } catch (error) {
-      if (error instanceof SandboxError) throw error;
       throw transportError(operation, error);
     }
   }
 
   async function json(operation: Operation, method: string, path: string, body?: JsonObject): Promise<JsonObject> {
-    const response = await request(operation, method, path, body);
-    const answer = parse(await readText(operation, response));
+    const response = await request(operation, method, path, AbortSignal.timeout(controlMs), body);
+    const answer = parseJson(await textOf(operation, response));
     if (answer === undefined) {
       throw new SandboxError('invalid_json', `Agent Stub returned invalid JSON for ${operation.noun}`);
     }
-    if (!isObject(answer)) throw invalidAnswer(operation);
+    if (!isJsonObject(answer)) throw invalidAnswer(operation);
     return answer;
   }
 
@@ -59,13 +66,13 @@ export function createHttpClient(access: StubAccess): StubClient {
         metadata: {},
       });
       return {
-        connection_id: textOf(answer, 'connection_id', OPERATIONS.connect),
-        status: textOf(answer, 'status', OPERATIONS.connect),
+        connection_id: memberOf(answer, 'connection_id', OPERATIONS.connect),
+        status: memberOf(answer, 'status', OPERATIONS.connect),
       };
     },
     async uploadUrl(filename, mimetype) {
       const answer = await json(OPERATIONS.upload, 'POST', '/files/upload-request', { filename, mimetype });
-      return textOf(answer, 'upload_url', OPERATIONS.upload);
+      return memberOf(answer, 'upload_url', OPERATIONS.upload);
     },
     async download(source, audience) {
       const path = '/files/download-request';
@@ -75,12 +82,13 @@ export function createHttpClient(access: StubAccess): StubClient {
       try {
         return downloadOf(await json(OPERATIONS.download, 'POST', path, { ...plain, for_frontend: false }));
       } catch (error) {
-        if (!(error instanceof SandboxError && error.status === 422) || 'config' in source) throw error;
+        const refused = error instanceof SandboxError && (error.status === 422 || error.status === 400);
+        if (!refused || 'config' in source) throw error;
         return downloadOf(await json(OPERATIONS.download, 'POST', path, plain));
       }
     },
     json,
-    bytes: (operation, path) => request(operation, 'GET', path),
+    bytes: (operation, path, signal) => request(operation, 'GET', path, signal),
     close() {},
   };
 }
@@ -92,50 +100,34 @@ function bodyOf(source: DownloadSource): JsonObject {
 
 /** An answer that is not a success, with its `detail` when it has one. */
 async function refusal(operation: Operation, response: Response): Promise<SandboxError> {
-  const text = await readText(operation, response);
-  const answer = parse(text);
+  const { status } = response;
+  const failed = `Agent Stub ${operation.name} failed (HTTP ${status})`;
+  const location = status < 400 ? response.headers.get('location') : null;
+  if (location !== null) {
+    await response.body?.cancel();
+    const text = `${failed}: redirected to ${location.slice(0, MAX_DETAIL_CHARS)}, where the token does not go`;
+    return new SandboxError('redirected', text, { status });
+  }
+  const answer = parseJson(await textOf(operation, response));
   if (answer === undefined) {
-    const message = `Agent Stub returned invalid JSON for ${operation.noun} (HTTP ${response.status})`;
-    return new SandboxError('invalid_json', message, { status: response.status });
+    const message = `Agent Stub returned invalid JSON for ${operation.noun} (HTTP ${status})`;
+    return new SandboxError('invalid_json', message, { status });
   }
-  const detail = isObject(answer) && answer.detail !== undefined ? answer.detail : answer;
+  const detail = isJsonObject(answer) && answer.detail !== undefined ? answer.detail : answer;
   const shown = (typeof detail === 'string' ? detail : JSON.stringify(detail)).slice(0, MAX_DETAIL_CHARS);
-  return new SandboxError('refused', `Agent Stub ${operation.name} failed (HTTP ${response.status}): ${shown}`, {
-    status: response.status,
-  });
+  return new SandboxError('refused', `${failed}: ${shown}`, { status });
 }
 
-/** The body, as long as it is not unreasonable. */
-async function readText(operation: Operation, response: Response): Promise<string> {
-  const chunks: Uint8Array[] = [];
-  let size = 0;
+async function textOf(operation: Operation, response: Response): Promise<string> {
   try {
-    for await (const chunk of response.body ?? []) {
-      size += chunk.byteLength;
-      if (size > MAX_ANSWER_BYTES) {
-        throw new SandboxError(
-          'answer_too_large',
-          `Agent Stub ${operation.name} answered more than ${MAX_ANSWER_BYTES} bytes`,
-        );
-      }
-      chunks.push(chunk);
-    }
+    return await readText(response, MAX_ANSWER_BYTES);
   } catch (error) {
-    throw error instanceof SandboxError ? error : transportError(operation, error);
-  }
-  return Buffer.concat(chunks).toString('utf8');
-}
-
-function parse(text: string): JsonValue | undefined {
-  try {
-    // What JSON.parse answers is a JSON value.
-    return JSON.parse(text) as JsonValue;
-  } catch {
-    return undefined;
+    throw transportError(operation, error);
   }
 }
 
 function transportError({ name }: Operation, error: unknown): SandboxError {
+  if (error instanceof SandboxError && error.code !== 'answer_too_large') return error;
   if (error instanceof Error && error.name === 'TimeoutError') {
     return new SandboxError('timeout', `Agent Stub ${name} timed out`, { cause: error });
   }

@@ -14,17 +14,28 @@ export function baseName(name: string, fallback: string): string {
   const last = name.split(/[/\\]/).at(-1) ?? '';
   const clean = last.replaceAll(/[\u0000-\u001f\u007f]/g, '_').trim();
   if (clean === '' || clean === '.' || clean === '..') return fallback;
-  return shortened(clean);
+  return marked(clean, '');
 }
 
-/** Cuts in the middle of the stem, so that the extension stays. */
-function shortened(name: string): string {
-  if (Buffer.byteLength(name) <= MAX_NAME_BYTES) return name;
+/** The name with `mark` before its suffixes; the stem is cut as far as a file system needs it, so that the suffixes stay. */
+function marked(name: string, mark: string): string {
   const [stem, suffixes] = splitSuffixes(name);
-  const tail = Buffer.byteLength(suffixes) < MAX_NAME_BYTES / 2 ? suffixes : '';
-  let cut = [...stem];
-  while (Buffer.byteLength(cut.join('') + tail) > MAX_NAME_BYTES - 8) cut = cut.slice(0, -1);
-  return cut.join('') + tail;
+  const whole = `${stem}${mark}${suffixes}`;
+  if (Buffer.byteLength(whole) <= MAX_NAME_BYTES) return whole;
+  const tail = mark + (Buffer.byteLength(suffixes) < MAX_NAME_BYTES / 2 ? suffixes : '');
+  return firstBytes(tail.endsWith(suffixes) ? stem : stem + suffixes, MAX_NAME_BYTES - Buffer.byteLength(tail)) + tail;
+}
+
+/** The longest beginning of whole characters that takes at most so many bytes. */
+function firstBytes(text: string, limit: number): string {
+  let taken = '';
+  let left = limit;
+  for (const character of text) {
+    left -= Buffer.byteLength(character);
+    if (left < 0) break;
+    taken += character;
+  }
+  return taken;
 }
 
 /** `a.tar.gz` → `a`, `.tar.gz`; `.env` has no suffix. */
@@ -35,9 +46,8 @@ function splitSuffixes(name: string): readonly [stem: string, suffixes: string] 
 
 /** The path for a new file in `directory`: `a.tar.gz`, else `a (1).tar.gz`, … (spec 05 §8). */
 export function freePath(directory: string, name: string): string {
-  const [stem, suffixes] = splitSuffixes(name);
   for (let copy = 0; copy < MAX_COPIES; copy += 1) {
-    const path = join(directory, copy === 0 ? name : `${stem} (${copy})${suffixes}`);
+    const path = join(directory, marked(name, copy === 0 ? '' : ` (${copy})`));
     if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return path;
   }
   throw new SandboxError('too_many_copies', `too many files named ${name} in ${directory}`);

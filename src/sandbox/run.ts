@@ -9,9 +9,10 @@ import { listCommand, pullCommand, pushCommand as pushDrive } from './commands/d
 import { downloadCommand, uploadCommand } from './commands/file.ts';
 import { pushCommand as pushConfig } from './commands/push.ts';
 import { readStubAccess, type StubAccess } from './environment.ts';
-import { SandboxEnvironmentError, SandboxUsageError } from './errors.ts';
+import { SandboxEnvironmentError, SandboxError, SandboxUsageError } from './errors.ts';
 import { createHttpClient } from './http.ts';
 import type { SandboxIo, Words, Workshop } from './io.ts';
+import { IDLE_MS } from './transfer.ts';
 
 /** 0 done, 1 failed, 2 no stub or not understood. */
 const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
@@ -80,31 +81,79 @@ export function sandboxHelp(): string {
 
 /** Runs the sandbox command that the words name; words that name none are a `connect`. Resolves with the exit code. */
 export async function runSandbox(io: SandboxIo, args: readonly string[]): Promise<number> {
+  const end = listenForEnd(io.events);
   try {
-    const [first = ''] = args;
-    const plain = !SANDBOX_WORDS.includes(first);
-    const named = first !== 'connect' && !plain;
-    if (named && asksForHelp(args)) {
-      await io.print(sandboxHelp());
-      return EXIT.ok;
-    }
-    const command = named ? commandOf(args) : null;
-    const words = command === null ? null : readWords(command, args);
-    const access = await accessOf(io, plain);
-    const client = await createClient(access);
-    try {
-      const shop = { ...io, client };
-      if (command === null || words === null) await connect(shop, plain ? args : args.slice(1));
-      else await command.run(shop, words);
-      return EXIT.ok;
-    } finally {
-      client.close();
-    }
+    return await Promise.race([runWords(io, args, end.signal), end.promise]);
   } catch (error) {
-    await io.complain(errorText(error));
+    if (end.code !== null) return end.code;
+    // What others say may hold anything; a line of the terminal may not.
+    await io.complain(errorText(error).replaceAll(/\p{Cc}+/gu, ' '));
     if (error instanceof SandboxEnvironmentError || error instanceof SandboxUsageError) return EXIT.usage;
     return EXIT.failed;
+  } finally {
+    end.stop();
   }
+}
+
+async function runWords(io: SandboxIo, args: readonly string[], signal: AbortSignal): Promise<number> {
+  const [first = ''] = args;
+  const plain = !SANDBOX_WORDS.includes(first);
+  const named = first !== 'connect' && !plain;
+  if (named ? asksForHelp(args) : isHelp(args[plain ? 0 : 1])) {
+    await io.print(sandboxHelp());
+    return EXIT.ok;
+  }
+  const command = named ? commandOf(args) : null;
+  const words = command === null ? null : readWords(command, args);
+  const access = await accessOf(io, plain);
+  const client = await createClient(access, io);
+  try {
+    const shop = { ...io, client, signal, idleMs: io.timing?.idleMs ?? IDLE_MS };
+    if (command === null || words === null) await connect(shop, plain ? args : args.slice(1));
+    else await command.run(shop, words);
+    return EXIT.ok;
+  } finally {
+    client.close();
+  }
+}
+
+/** What a shell answers for a program that a signal ended. */
+const SIGNALS = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 } as const;
+/** How long half-written files may take to go away, ms. */
+const CLEANUP_MS = 500;
+
+/** The process is told to end: aborts the signal, has an exit code, and resolves with it when there was time to clean up. */
+interface End {
+  readonly signal: AbortSignal;
+  readonly code: number | null;
+  readonly promise: Promise<number>;
+  /** Listens no longer. */
+  stop(): void;
+}
+
+function listenForEnd(events: SandboxIo['events']): End {
+  const abort = new AbortController();
+  const { promise, resolve } = Promise.withResolvers<number>();
+  let code: number | null = null;
+  const listeners = Object.entries(SIGNALS).map(([name, codeOfSignal]) => {
+    const listener = (): void => {
+      code ??= codeOfSignal;
+      abort.abort(new SandboxError('interrupted', 'interrupted'));
+      setTimeout(resolve, CLEANUP_MS, code);
+    };
+    events.on(name, listener);
+    return [name, listener] as const;
+  });
+  return {
+    signal: abort.signal,
+    promise,
+    get code() {
+      return code;
+    },
+    stop() {
+      for (const [name, listener] of listeners) events.off(name, listener);
+    },
+  };
 }
 
 async function accessOf(io: SandboxIo, plain: boolean): Promise<StubAccess> {
@@ -117,9 +166,9 @@ async function accessOf(io: SandboxIo, plain: boolean): Promise<StubAccess> {
   }
 }
 
-async function createClient(access: StubAccess): Promise<StubClient> {
-  if (access.transport === 'http') return createHttpClient(access);
-  return (await import('./grpc.ts')).createGrpcClient(access);
+async function createClient(access: StubAccess, { timing = {} }: SandboxIo): Promise<StubClient> {
+  if (access.transport === 'http') return createHttpClient(access, timing);
+  return (await import('./grpc.ts')).createGrpcClient(access, timing);
 }
 
 /** `--json` first, then everything is the caller's, after a `--` that is ours. */
@@ -131,10 +180,14 @@ async function connect({ client, print }: Workshop, words: readonly string[]): P
   await print(json ? `${JSON.stringify(connection)}\n` : `connected ${connection.connection_id}\n`);
 }
 
+function isHelp(word: string | undefined): boolean {
+  return word === '--help' || word === '-h';
+}
+
 function asksForHelp(args: readonly string[]): boolean {
   const end = args.indexOf('--');
   const own = end === -1 ? args : args.slice(0, end);
-  return own.includes('--help') || own.includes('-h') || own.length === 1;
+  return own.some(isHelp) || own.length === 1;
 }
 
 function commandOf(args: readonly string[]): SandboxCommand {

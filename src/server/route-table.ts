@@ -9,6 +9,8 @@ export interface Route {
   readonly path: string;
   /** Whether anybody may call it; default: only who has a token, where tokens are configured. */
   readonly open?: boolean;
+  /** Whether a GET without parameters answers HEAD as well; default: yes. */
+  readonly head?: boolean;
 }
 
 /** What the table says about a request. */
@@ -37,10 +39,10 @@ const ENCODED_SLASH = /%2f/i;
 /** Builds the table. Routes without parameters that answer GET answer HEAD as well, like the reference's own pages. */
 export function createRouteTable(routes: readonly Route[]): RouteTable {
   const methodsOf = new Map<string, Map<string, boolean>>();
-  for (const { method, path, open = false } of routes) {
+  for (const { method, path, open = false, head = true } of routes) {
     const methods = methodsOf.get(path) ?? new Map<string, boolean>();
     methods.set(method, open);
-    if (method === 'GET' && !path.includes(':')) methods.set('HEAD', open);
+    if (head && method === 'GET' && !path.includes(':')) methods.set('HEAD', open);
     methodsOf.set(path, methods);
   }
   const exact = new Map<string, Entry>();

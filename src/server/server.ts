@@ -20,8 +20,8 @@ import { createRouteTable, methodNotAllowed, notFound, redirect, type Verdict } 
 import { docsRoutes } from './routes/docs.ts';
 import { type FileRoutesDeps, fileRoutes } from './routes/files.ts';
 import { healthRoutes } from './routes/health.ts';
+import { lateStub, STUB_ROUTES } from './routes/late-stub.ts';
 import { runRoutes } from './routes/runs.ts';
-import { stubRoutes } from './routes/stub.ts';
 import { parseTarget } from './target.ts';
 import { badTls, readTlsFiles } from './tls.ts';
 
@@ -74,7 +74,11 @@ export function createServer(deps: ServerDeps): HttpServer {
     timeoutMs: bodyTimeoutMs,
     budget: createBodyBudget(settings.maxPendingRequestBytes),
   };
-  const keepOpen = (request: Request): void => listener?.timeout(originals.get(request) ?? request, 0);
+  const keepOpen = (request: Request): (() => void) => {
+    const known = originals.get(request) ?? request;
+    listener?.timeout(known, 0);
+    return () => listener?.timeout(known, IDLE_TIMEOUT_SECONDS);
+  };
 
   const app = new Elysia({ strictPath: true, handler: { standardHostname: scheme === 'https' } })
     .onError(({ error }) => {
@@ -82,32 +86,37 @@ export function createServer(deps: ServerDeps): HttpServer {
     })
     .use(runRoutes({ runs, submitter, streams, readerOf, logger, limits, keepOpen }))
     .use(fileRoutes({ ...(deps.files ?? NO_FILES), limits }))
-    .use(
-      deps.stub === undefined
-        ? new Elysia()
-        : stubRoutes({
-            operations: deps.stub,
-            bodyTimeoutMs,
-            budget: createBodyBudget(Math.min(settings.maxPendingRequestBytes, STUB_PENDING_BYTES)),
-            keepOpen,
-          }),
-    )
     .use(healthRoutes({ readiness, isStopping: () => stopping }))
     .use(
       docsRoutes({
         document() {
-          document ??= openApiDocument(
-            app.routes.map(({ method, path, hooks }) => ({ method, path, detail: hooks.detail })),
-            access.required,
-          );
+          document ??= describeAll();
           return document;
         },
       }),
     );
   app.compile();
-  const table = createRouteTable(
-    app.routes.map(({ method, path, hooks }) => ({ method, path, open: isOpen(hooks.detail) })),
-  );
+  const stub =
+    deps.stub === undefined
+      ? null
+      : lateStub(
+          {
+            operations: deps.stub,
+            bodyTimeoutMs,
+            budget: createBodyBudget(Math.min(settings.maxPendingRequestBytes, STUB_PENDING_BYTES)),
+            keepOpen,
+          },
+          scheme === 'https',
+        );
+  const table = createRouteTable([
+    ...app.routes.map(({ method, path, hooks }) => ({ method, path, open: isOpen(hooks.detail) })),
+    ...(stub === null ? [] : STUB_ROUTES),
+  ]);
+
+  async function describeAll(): Promise<string> {
+    const own = app.routes.map(({ method, path, hooks }) => ({ method, path, detail: hooks.detail }));
+    return openApiDocument([...own, ...((await stub?.described()) ?? [])], access.required);
+  }
 
   async function handle(request: Request): Promise<Response> {
     const started = clock.nowMicros();
@@ -148,7 +157,7 @@ export function createServer(deps: ServerDeps): HttpServer {
     try {
       const refusal = verdict.open || !access.required ? null : await access.refusal(request);
       if (refusal !== null) throw refusal;
-      return await app.fetch(request);
+      return await (stub?.owns(route) ? stub.fetch(request) : app.fetch(request));
     } catch (error) {
       if (error instanceof NotFoundError) return notFound(); // Elysia reads a URL in a way that the table does not
       const expected = answerFor(error);

@@ -16,13 +16,46 @@ export interface StubCaller {
   readonly sessionId: string | null;
 }
 
+/** Whether the holder of a token that is good as such may go on. Throws StubError. */
+export interface Admission {
+  /** 401 when the token's run is over. Asked again at the last moment: a run may end while its caller is still sending. */
+  confirm(tokenId: string): void;
+  /** Counts a request: 401 as above, 429 when there are too many. */
+  admit(tokenId: string): void;
+}
+
+/** What admission looks at. */
+export interface AdmissionDeps {
+  readonly revocations: Revocations;
+  readonly rateLimit: RateLimit;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Asks what is remembered of tokens. */
+export function createAdmission({ revocations, rateLimit, clock, logger }: AdmissionDeps): Admission {
+  const confirm = (tokenId: string): void => {
+    if (!revocations.has(tokenId)) return;
+    logger.debug('agent stub: token refused', { problem: 'its run is over', token_id: tokenId });
+    throw unauthorized();
+  };
+  return {
+    confirm,
+    admit(tokenId) {
+      confirm(tokenId);
+      const wait = rateLimit.take(tokenId, clock.nowMicros() / 1000);
+      if (wait === 0) return;
+      logger.debug('agent stub: too many requests with one token', { token_id: tokenId });
+      throw tooManyRequests(wait);
+    },
+  };
+}
+
 /** What is asked about every request. */
 export interface AuthenticatorDeps {
   /** Null: no secret is configured. */
   readonly tokens: TokenCodec | null;
-  readonly revocations: Revocations;
-  readonly rateLimit: RateLimit;
-  readonly clock: Clock;
+  readonly admission: Admission;
   readonly logger: Logger;
 }
 
@@ -30,8 +63,7 @@ export interface AuthenticatorDeps {
 export type Authenticator = (authorization: string | null) => Promise<StubCaller>;
 
 /** Checks tokens: sealed by us, in time, not revoked, not too often. */
-export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
-  const { tokens, revocations, rateLimit, clock, logger } = deps;
+export function createAuthenticator({ tokens, admission, logger }: AuthenticatorDeps): Authenticator {
   return async (authorization) => {
     if (tokens === null) throw notConfigured();
     const verdict = await tokens.check(authorization);
@@ -40,15 +72,7 @@ export function createAuthenticator(deps: AuthenticatorDeps): Authenticator {
       throw unauthorized();
     }
     const { jti: tokenId, context, sessionId } = verdict.claims;
-    if (revocations.has(tokenId)) {
-      logger.debug('agent stub: token refused', { problem: 'its run is over', token_id: tokenId });
-      throw unauthorized();
-    }
-    const wait = rateLimit.take(tokenId, clock.nowMicros() / 1000);
-    if (wait > 0) {
-      logger.debug('agent stub: too many requests with one token', { token_id: tokenId });
-      throw tooManyRequests(wait);
-    }
+    admission.admit(tokenId);
     return { tokenId, context, sessionId };
   };
 }

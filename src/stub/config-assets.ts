@@ -19,6 +19,8 @@ export interface AssetBytes {
   readonly mediaType: string;
   /** Read it to its end or cancel it. Errors with DifyApiError. */
   readonly stream: ReadableStream<Uint8Array>;
+  /** Resolves when nothing more will be read from the API, for whatever reason. */
+  readonly over: Promise<void>;
 }
 
 /** Operations on the configuration. They reject with InvalidStubRequest, StubError, or the signal's reason. */
@@ -90,7 +92,7 @@ export function createConfigOperations({ api, tickets, publicUrl }: ConfigOperat
         await body.stream.cancel();
         throw new StubError(502, 'Dify API config request response is invalid');
       }
-      return { mediaType: MEDIA_TYPE[kind], stream: body.stream };
+      return { mediaType: MEDIA_TYPE[kind], stream: body.stream, over: body.over };
     },
     async inspectSkill(caller, name, signal) {
       const path = readPath(caller, FOLDER.skill, assetName('skill', name), 'inspect');

@@ -1,11 +1,10 @@
 // What a shell job gets to reach the stub (spec 05 §3): both generations of names, a fresh token, its drive. All or nothing.
 
-import type { Clock } from '../base/clock.ts';
 import type { StubAddresses } from '../config/stub.ts';
 import type { StubEnvironments } from '../workspaces/ports.ts';
 import { driveBase } from './drive-base.ts';
 import type { Revocations } from './revocations.ts';
-import { secondsOf, type TokenCodec } from './tokens.ts';
+import type { TokenCodec } from './tokens.ts';
 
 /** What environments are made of. */
 export interface StubEnvironmentsDeps {
@@ -13,16 +12,15 @@ export interface StubEnvironmentsDeps {
   readonly tokens: TokenCodec;
   /** Where a token goes when its run is over. */
   readonly revocations: Revocations;
-  readonly clock: Clock;
 }
 
 /** Makes a fresh environment per job. */
 export function createStubEnvironments(deps: StubEnvironmentsDeps): StubEnvironments {
-  const { addresses, tokens, revocations, clock } = deps;
+  const { addresses, tokens, revocations } = deps;
   return {
     async issue({ context, sessionId, driveRef }) {
       const base = driveBase(driveRef);
-      const { token, tokenId, expiresAt } = await tokens.issue(context, sessionId);
+      const { token, tokenId } = await tokens.issue(context, sessionId);
       return {
         env: {
           DIFY_AGENT_STUB_URL: addresses.url,
@@ -31,7 +29,7 @@ export function createStubEnvironments(deps: StubEnvironmentsDeps): StubEnvironm
           DIFY_AGENT_STUB_DRIVE_BASE: base,
         },
         secrets: [token],
-        revoke: () => revocations.add(tokenId, expiresAt, secondsOf(clock)),
+        revoke: () => revocations.add(tokenId),
       };
     },
   };

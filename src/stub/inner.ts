@@ -30,19 +30,26 @@ export interface InnerApiDeps {
   readonly logger: Logger;
   /** Milliseconds for a JSON call in all; null: as long as the API is not silent. */
   readonly totalMs: number | null;
+  /** Admission.confirm. */
+  readonly confirm: (tokenId: string) => void;
 }
 
 /** The calls of one area. */
-export function createInnerApi(area: Area, { client, logger, totalMs }: InnerApiDeps): InnerApi {
+export function createInnerApi(area: Area, { client, logger, totalMs, confirm }: InnerApiDeps): InnerApi {
   const present = (): DifyApiClient => {
     if (client === null) throw apiNotConfigured(area);
     return client;
   };
+  /** Whose call it is: a sandbox has a token per job, and is one caller all the same. */
+  const asked = ({ tokenId, sessionId, context }: StubCaller, call: InnerCall) => {
+    confirm(tokenId);
+    return { ...call, owner: sessionId === null ? tokenId : `${context.tenant_id}/${sessionId}` };
+  };
   const secrets = client?.secrets ?? [];
 
-  async function worded<T>(call: InnerCall, signal: AbortSignal, asking: Promise<T>): Promise<T> {
+  async function worded<T>(call: InnerCall, signal: AbortSignal, ask: () => Promise<T>): Promise<T> {
     try {
-      return await asking;
+      return await ask();
     } catch (error) {
       if (signal.aborted || !(error instanceof DifyApiError || error instanceof DifyApiRejection)) throw error;
       // What a sandbox asks for may not exist; that is no matter for whoever runs the server.
@@ -61,9 +68,9 @@ export function createInnerApi(area: Area, { client, logger, totalMs }: InnerApi
   return {
     require: () => void present(),
     json: (caller, call, signal) =>
-      worded(call, signal, present().json({ ...call, owner: caller.tokenId, totalMs }, signal)),
+      worded(call, signal, () => present().json({ ...asked(caller, call), totalMs }, signal)),
     bytes: (caller, call, signal) =>
-      worded(call, signal, present().bytes({ ...call, owner: caller.tokenId, totalMs: null }, signal)),
+      worded(call, signal, () => present().bytes({ ...asked(caller, call), totalMs: null }, signal)),
     clean: (text) => maskSecrets(text, secrets),
   };
 }
@@ -105,7 +112,9 @@ function withoutInternals(value: JsonValue, secrets: readonly string[], depth: n
   if (Array.isArray(value)) return value.map((item) => withoutInternals(item, secrets, depth - 1));
   if (!isJsonObject(value)) return value;
   const kept = Object.entries(value).filter(([name]) => !INTERNAL.test(name));
-  return Object.fromEntries(kept.map(([name, member]) => [name, withoutInternals(member, secrets, depth - 1)]));
+  return Object.fromEntries(
+    kept.map(([name, member]) => [maskSecrets(name, secrets), withoutInternals(member, secrets, depth - 1)]),
+  );
 }
 
 /** An answer that must be a JSON object and passes through. Throws StubError 502. */

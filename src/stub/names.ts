@@ -4,10 +4,10 @@
 /** Also keeps the path short. Characters. */
 const MAX_SEGMENT = 255;
 
-/** True for one path segment that means itself: no `/`, `\`, control characters, `.`, `..`. */
+/** True for one path segment that means itself: no `/`, `\`, control characters (of both kinds), `.`, `..`. */
 export function isSafeSegment(name: string): boolean {
   if (name === '' || name === '.' || name === '..' || name.length > MAX_SEGMENT) return false;
-  return !/[/\\\u0000-\u001f\u007f]/.test(name) && name.isWellFormed();
+  return !/[/\\\u0000-\u001f\u007f-\u009f]/.test(name) && name.isWellFormed();
 }
 
 /** What an agent's configuration consists of. */

@@ -5,7 +5,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { DifyApiClient } from '../peers/dify-api/client.ts';
 import type { ConnectAnswer } from './answers.ts';
-import { type Authenticator, createAuthenticator, type StubCaller } from './caller.ts';
+import { type Authenticator, createAdmission, createAuthenticator, type StubCaller } from './caller.ts';
 import { type AssetBytes, type ConfigOperations, createConfigOperations } from './config-assets.ts';
 import { createDriveOperations, type DriveOperations } from './drive.ts';
 import { notConfigured, StubError } from './errors.ts';
@@ -52,27 +52,31 @@ export interface StubOperationsDeps {
 export function createStubOperations(deps: StubOperationsDeps): StubOperations {
   const { tokens, tickets, revocations, api: client, publicUrl, clock, logger } = deps;
   const rateLimit = createRateLimit(deps.rateLimitPerSecond);
+  const admission = createAdmission({ revocations, rateLimit, clock, logger });
+  const inner = { client, logger, confirm: admission.confirm };
   const config = createConfigOperations({
-    api: createInnerApi('config', { client, logger, totalMs: null }),
+    api: createInnerApi('config', { ...inner, totalMs: null }),
     tickets,
     publicUrl,
   });
   return {
-    authenticate: createAuthenticator({ tokens, revocations, rateLimit, clock, logger }),
-    connect(_caller, input) {
+    authenticate: createAuthenticator({ tokens, admission, logger }),
+    connect({ tokenId }, input) {
       valid(connectRequest, input);
+      admission.confirm(tokenId);
       return { connection_id: crypto.randomUUID(), status: 'connected' };
     },
     files: createFileOperations({
-      api: createInnerApi('file', { client, logger, totalMs: deps.fileTimeoutSeconds * 1000 }),
+      api: createInnerApi('file', { ...inner, totalMs: deps.fileTimeoutSeconds * 1000 }),
       configDownload: config.download,
     }),
-    drive: createDriveOperations(createInnerApi('drive', { client, logger, totalMs: null })),
+    drive: createDriveOperations(createInnerApi('drive', { ...inner, totalMs: null })),
     config,
     async downloadAsset(text, signal) {
       if (tickets === null) throw notConfigured();
       const ticket = await tickets.read(text);
       if (ticket === null || revocations.has(ticket.caller.tokenId)) throw new StubError(404, 'Not Found');
+      admission.admit(ticket.caller.tokenId);
       return config.pull(ticket.caller, ticket.kind, ticket.name, signal);
     },
   };

@@ -79,21 +79,21 @@ export function createStub(settings: StubSettingsPart, deps: StubDeps): Stub {
   });
 
   return {
-    environments: addresses && secrets && lateEnvironments(addresses, shared, clock),
+    environments: addresses && secrets && lateEnvironments(addresses, shared),
     operations,
     close: () => closeClient(),
   };
 }
 
 /** Environments that are made when the first job needs one. */
-function lateEnvironments(addresses: StubAddresses, shared: () => Promise<Shared>, clock: Clock): StubEnvironments {
+function lateEnvironments(addresses: StubAddresses, shared: () => Promise<Shared>): StubEnvironments {
   const load = once(async () => {
     const [{ createStubEnvironments }, { tokens, revocations }] = await Promise.all([
       import('./environments.ts'),
       shared(),
     ]);
     if (tokens === null) throw new Error('environments without a secret');
-    return createStubEnvironments({ addresses, tokens, revocations, clock });
+    return createStubEnvironments({ addresses, tokens, revocations });
   });
   return { issue: async (request) => (await load()).issue(request) };
 }

@@ -6,8 +6,9 @@ import { isJsonObject } from '../base/json.ts';
 import { executionContextConfig } from '../protocol/execution-context.ts';
 import { validate } from '../validation/walker.ts';
 import type { StubCaller } from './caller.ts';
+import { StubError } from './errors.ts';
 import type { AssetKind } from './names.ts';
-import { createSealer, type Secrets } from './sealer.ts';
+import { createSealer, MAX_SEALED_CHARS, type Secrets } from './sealer.ts';
 import { secondsOf } from './tokens.ts';
 
 const PURPOSE = 'dify-agent:agent-stub:config-download:v1';
@@ -23,6 +24,7 @@ export interface Ticket {
 
 /** Makes and reads tickets. */
 export interface Tickets {
+  /** Rejects with StubError 400 when the caller's context is too large for one. */
   issue(ticket: Ticket): Promise<string>;
   /** Null: not a ticket, or too late. */
   read(text: string): Promise<Ticket | null>;
@@ -32,9 +34,14 @@ export interface Tickets {
 export function createTickets(secrets: Secrets, clock: Clock): Tickets {
   const sealer = createSealer(secrets, PURPOSE);
   return {
-    issue({ caller, kind, name }) {
+    async issue({ caller: { tokenId, context, sessionId }, kind, name }) {
       const exp = secondsOf(clock) + TTL_SECONDS;
-      return sealer.seal(JSON.stringify({ exp, kind, name, ...caller }));
+      const given = Object.fromEntries(Object.entries(context).filter(([, value]) => value !== null));
+      const text = await sealer.seal(JSON.stringify({ exp, kind, name, tokenId, context: given, sessionId }));
+      if (text.length > MAX_SEALED_CHARS) {
+        throw new StubError(400, 'the execution context is too large for a config download');
+      }
+      return text;
     },
     async read(text) {
       const plain = await sealer.open(text);

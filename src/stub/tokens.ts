@@ -5,6 +5,7 @@ import type { Clock } from '../base/clock.ts';
 import { CodedError } from '../base/errors.ts';
 import type { ExecutionContext } from '../protocol/execution-context.ts';
 import { type Claims, readClaims, writeClaims } from './claims.ts';
+import { createOpenedTokens } from './opened.ts';
 import { createSealer, MAX_SEALED_CHARS, type Secrets } from './sealer.ts';
 
 /** HKDF's info (spec 05 §2.1). */
@@ -12,6 +13,7 @@ const PURPOSE = 'dify-agent:agent-stub:jwe:v1';
 /** How far another host's clock may be ahead of ours, in seconds (§12.5). */
 const NOT_BEFORE_LEEWAY = 5;
 const SCHEME = 'Bearer ';
+const UNREADABLE = 'failed to decrypt Agent Stub bearer token';
 
 /** A token that was made. */
 export interface IssuedToken {
@@ -44,6 +46,20 @@ export interface TokenCodecOptions {
 /** A codec. Nothing is derived or loaded before its first use. */
 export function createTokenCodec({ secrets, ttlSeconds, clock }: TokenCodecOptions): TokenCodec {
   const sealer = createSealer(secrets, PURPOSE);
+  const opened = createOpenedTokens();
+
+  /** What a token says, or why it says nothing. */
+  async function read(token: string): Promise<Claims | { readonly problem: string }> {
+    if (token.length > MAX_SEALED_CHARS) return { problem: UNREADABLE };
+    const known = opened.get(token);
+    if (known !== undefined) return known;
+    const text = await sealer.open(token);
+    if (text === null) return { problem: UNREADABLE };
+    const claims = readClaims(text);
+    if (!('problem' in claims)) opened.add(token, claims);
+    return claims;
+  }
+
   return {
     async issue(context, sessionId) {
       const iat = secondsOf(clock);
@@ -60,9 +76,7 @@ export function createTokenCodec({ secrets, ttlSeconds, clock }: TokenCodecOptio
       }
       const token = authorization.slice(SCHEME.length).trim();
       if (token === '') return refused('Authorization bearer token must not be empty');
-      const text = await sealer.open(token);
-      if (text === null) return refused('failed to decrypt Agent Stub bearer token');
-      const claims = readClaims(text);
+      const claims = await read(token);
       if ('problem' in claims) return refused(claims.problem);
       const now = secondsOf(clock);
       if (now + NOT_BEFORE_LEEWAY < claims.nbf) return refused('Agent Stub bearer token is not valid yet');

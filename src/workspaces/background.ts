@@ -42,3 +42,26 @@ export async function atMost(timeoutMs: number, work: Promise<void>): Promise<vo
     clearTimeout(timer);
   }
 }
+
+/**
+ * The result of work that cannot be aborted, or the signal's reason as soon as it aborts. What the work brings then is handed to
+ * `late`, in the background; a failure is nobody's any more.
+ */
+export async function unlessAborted<T>(
+  work: Promise<T>,
+  signal: AbortSignal,
+  late: (result: T) => Promise<void>,
+  background: Background = () => {},
+): Promise<T> {
+  const { promise: gone, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void => {
+    reject(signal.reason);
+    background(work.then(late, () => {}));
+  };
+  signal.addEventListener('abort', onAbort, { once: true });
+  try {
+    return await Promise.race([work, gone]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}

@@ -2,7 +2,7 @@
 
 import { CodedError } from '../base/errors.ts';
 import type { CallOptions, ShellctlClient } from '../peers/shellctl/port.ts';
-import type { Background } from './background.ts';
+import { type Background, unlessAborted } from './background.ts';
 import { type Completion, runToCompletion } from './complete.ts';
 import {
   makeWorkspaceScript,
@@ -34,31 +34,50 @@ export interface DirectoryOptions {
   readonly background?: Background;
 }
 
+/** Options of making. */
+export interface CreationOptions extends DirectoryOptions {
+  /** Removes what was made when the call had been aborted already. Must not reject. Default: removes it, or tries to. */
+  readonly discard?: (id: SessionId) => Promise<void>;
+}
+
 /**
  * Makes a workspace under an id that is free. Rejects with CodedError `workspace_creation_failed` (spec 04 §2.4.3's texts), with
- * ShellctlError, or with the signal's reason.
+ * ShellctlError, or with the signal's reason at once; a directory that is made all the same is discarded in the background.
  */
 export async function createWorkspace(
   client: ShellctlClient,
   ids: SessionIdSource,
   call: CallOptions,
-  options: DirectoryOptions = {},
+  options: CreationOptions = {},
 ): Promise<SessionId> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const id = newSessionId(ids.nowSeconds(), ids.randomByte());
-    const job = { script: makeWorkspaceScript(id), cwd: null, env: null };
-    const made = await runToCompletion(
-      client,
-      job,
-      { ...options, deadlineMs: MAKE_DEADLINE_MS, maxBytes: MAX_BYTES },
-      call,
-    );
+    const made = await make(client, id, call, options);
     if (made.complete && made.exitCode === 0) return id;
     if (!made.complete || made.exitCode !== WORKSPACE_EXISTS) {
       throw failure(`Failed to create shell workspace ${workspacePath(id)}: ${endText(made)}`);
     }
   }
   throw failure(`Failed to allocate a unique shell workspace session id after ${ATTEMPTS} attempts.`);
+}
+
+/** One directory. Seen through when the call is aborted, because only the exit code says whether it is ours to discard. */
+async function make(
+  client: ShellctlClient,
+  id: SessionId,
+  { signal, owner }: CallOptions,
+  { background = () => {}, discard }: CreationOptions,
+): Promise<Completion> {
+  signal.throwIfAborted();
+  const job = { script: makeWorkspaceScript(id), cwd: null, env: null };
+  const limits = { deadlineMs: MAKE_DEADLINE_MS, maxBytes: MAX_BYTES, background };
+  const unaborted = { signal: new AbortController().signal, owner };
+  const late = async (made: Completion): Promise<void> => {
+    if (made.exitCode !== 0) return;
+    if (discard !== undefined) await discard(id);
+    else await removeWorkspace(client, id, unaborted).catch(() => {});
+  };
+  return await unlessAborted(runToCompletion(client, job, limits, unaborted), signal, late, background);
 }
 
 /**

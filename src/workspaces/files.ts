@@ -2,9 +2,8 @@
 // containment is judged there by real paths. Which texts and statuses its callers give is theirs.
 
 import { CodedError } from '../base/errors.ts';
-import type { JsonObject, JsonValue } from '../base/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../base/json.ts';
 import { type CallOptions, type ShellctlClient, ShellctlError } from '../peers/shellctl/port.ts';
-import { parseJson } from '../wiretext/json.ts';
 import type { Background } from './background.ts';
 import { runToCompletion } from './complete.ts';
 import reader from './reader.py' with { type: 'text' };
@@ -73,7 +72,7 @@ export interface UploadedFile {
 /** Looks into workspaces. Every method rejects with WorkspaceFileError, ShellctlError, or the signal's reason. */
 export interface WorkspaceFiles {
   list(id: SessionId, path: string, look: Look): Promise<Listing>;
-  /** At most `maxBytes` of the file, as text if it is UTF-8. */
+  /** At most `maxBytes` (up to 8 MiB) of the file, as text if it is UTF-8. */
   read(id: SessionId, path: string, maxBytes: number, look: Look): Promise<TextContent>;
   download(id: SessionId, path: string, maxBytes: number, look: Look): Promise<ByteContent>;
   /** Has the sandbox upload the file itself; `env` is what opens the Agent Stub to it. */
@@ -89,12 +88,19 @@ const BEGIN = '<<<DIFY_FS_BEGIN>>>';
 const END = '<<<DIFY_FS_END>>>';
 /** Wide enough that no line of the reader is broken. */
 const TERMINAL = { cols: 4096, rows: 200 };
-/** What the answers of the largest download take, in base64 twice over, with room (16 MiB). */
+/** What the answer of the largest download takes in base64, with room (16 MiB). */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
-/** The reader as a script of the shell; its text is fixed. */
-const SCRIPT = `exec python3 - <<'DIFY_FS_READER'\n${reader}\nDIFY_FS_READER\n`;
+/** No path is longer (PATH_MAX), and a longer variable could not be given to a process. */
+const MAX_PATH_BYTES = 4096;
+/**
+ * The reader as a script of the shell; its text is fixed. Python looks for modules in its own library only (`-I`), not in the
+ * workspace, where a `json.py` may lie; and takes file names for UTF-8, whatever the locale.
+ */
+const SCRIPT = `exec python3 -I -S -X utf8 - <<'DIFY_FS_READER'\n${reader}\nDIFY_FS_READER\n`;
 /** Characters of a failed command's output that are told. */
 const TOLD_CHARS = 200;
+/** Characters of what the uploading tool complained of. */
+const TOLD_ERROR_CHARS = 2_000;
 
 const FAULTS: ReadonlySet<unknown> = new Set<FileFault>([
   'not_found',
@@ -112,8 +118,12 @@ export function createWorkspaceFiles(client: ShellctlClient, background: Backgro
     limit: number,
     { timeoutMs, ...call }: Look,
     more: Readonly<Record<string, string>> = {},
-  ): Promise<JsonObject> {
-    const env = { ...more, DIFY_FS_OPERATION: operation, DIFY_FS_PATH: path, DIFY_FS_LIMIT: String(limit) };
+  ): Promise<Found> {
+    call.signal.throwIfAborted();
+    if (Buffer.byteLength(path) > MAX_PATH_BYTES) throw new WorkspaceFileError('not_found', 'not_found');
+    // In base64: what servers write into files on the way differs in what it escapes.
+    const encoded = Buffer.from(path).toString('base64');
+    const env = { ...more, DIFY_FS_OPERATION: operation, DIFY_FS_PATH: encoded, DIFY_FS_LIMIT: String(limit) };
     const job = { script: SCRIPT, cwd: workspacePath(id), env, terminal: TERMINAL };
     const limits = { deadlineMs: timeoutMs, maxBytes: MAX_ANSWER_BYTES, background };
     const done = await runToCompletion(client, job, limits, call).catch((error: unknown) => {
@@ -127,71 +137,102 @@ export function createWorkspaceFiles(client: ShellctlClient, background: Backgro
       const tail = done.output.trim().slice(-TOLD_CHARS);
       throw failed(`sandbox command exited with code ${done.exitCode ?? 'None'}: '${tail}'`);
     }
-    const payload = readPayload(done.output);
-    const { error } = payload;
+    const found = readPayload(done.output);
+    const { error, message } = found.payload;
     if (FAULTS.has(error)) throw new WorkspaceFileError(error as FileFault, String(error)); // one of FAULTS
-    if (error !== undefined) throw failed(`sandbox command failed: ${String(payload.message ?? error)}`);
-    return payload;
+    if (error !== undefined) throw failed(`sandbox command failed: ${String(message ?? error)}`);
+    return found;
+  }
+
+  /** The beginning of a file, and how much there is of it. */
+  async function bytesOf(id: SessionId, path: string, maxBytes: number, options: Look) {
+    const { payload, data } = await look('read', id, path, maxBytes, options);
+    const { size, truncated } = payload;
+    if (typeof size !== 'number' || data.length > maxBytes) throw invalidPayload('size');
+    return { size, truncated: truncated === true, data };
   }
 
   return {
     async list(id, path, options) {
-      const { entries, truncated } = await look('list', id, path, MAX_ENTRIES, options);
+      const { entries, truncated } = (await look('list', id, path, MAX_ENTRIES, options)).payload;
       if (!Array.isArray(entries)) throw invalidPayload('entries');
       return { entries: entries.map(entryOf), truncated: truncated === true };
     },
     async read(id, path, maxBytes, options) {
-      const { size, truncated, binary, text } = await look('read', id, path, maxBytes, options);
-      if (typeof size !== 'number' || (text !== null && typeof text !== 'string')) throw invalidPayload('text');
-      return { size, truncated: truncated === true, binary: binary === true, text };
+      const { size, truncated, data } = await bytesOf(id, path, maxBytes, options);
+      const text = textOf(data, truncated);
+      return { size, truncated, binary: text === null, text };
     },
     async download(id, path, maxBytes, options) {
-      const { size, truncated, content_base64: content } = await look('download', id, path, maxBytes, options);
-      if (typeof size !== 'number' || typeof content !== 'string') throw invalidPayload('content_base64');
-      return { size, truncated: truncated === true, content_base64: content };
+      const { size, truncated, data } = await bytesOf(id, path, maxBytes, options);
+      return { size, truncated, content_base64: data.toString('base64') };
     },
     async upload(id, path, env, options) {
-      return uploadedOf(await look('upload', id, path, 0, options, env));
+      return uploadedOf((await look('upload', id, path, 0, options, env)).payload);
     },
   };
 }
 
-/** The object between the marks; what the terminal put around and between is left out. */
-function readPayload(output: string): JsonObject {
+/** What the reader said. */
+interface Found {
+  readonly payload: JsonObject;
+  /** Of a file. */
+  readonly data: Buffer;
+}
+
+/** What is between the marks; what the terminal put around and between it is left out. */
+function readPayload(output: string): Found {
   const begin = output.lastIndexOf(BEGIN);
   const end = output.indexOf(END, begin);
   if (begin === -1 || end === -1) throw failed('sandbox command returned no framed payload');
-  const encoded = output.slice(begin + BEGIN.length, end).replaceAll(/\s+/g, '');
-  const parsed = parseJson(Buffer.from(encoded, 'base64').toString('utf8'));
-  if (!parsed.ok) throw failed('sandbox command returned invalid framed payload');
-  if (!isObject(parsed.value)) throw failed('sandbox command returned a non-object payload');
-  return parsed.value;
+  const [encoded = '', data = ''] = output
+    .slice(begin + BEGIN.length, end)
+    .replaceAll(/\s+/g, '')
+    .split('.');
+  const payload = parse(Buffer.from(encoded, 'base64').toString('utf8'));
+  if (payload === undefined) throw failed('sandbox command returned invalid framed payload');
+  if (!isJsonObject(payload)) throw failed('sandbox command returned a non-object payload');
+  return { payload, data: Buffer.from(data, 'base64') };
 }
 
-function isObject(value: JsonValue): value is JsonObject {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
+function parse(text: string): JsonValue | undefined {
+  try {
+    return JSON.parse(text) as JsonValue; // what it answers is one
+  } catch {
+    return undefined;
+  }
+}
+
+/** The bytes as text; null: they are none. The last character of a truncated file may be cut in two: it is left out. */
+function textOf(data: Buffer, truncated: boolean): string | null {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(data, { stream: truncated });
+  } catch {
+    return null;
+  }
 }
 
 const TYPES = ['file', 'dir', 'symlink', 'other'] as const;
 
 function entryOf(value: JsonValue): FileEntry {
-  const { name, type, size, mtime } = isObject(value) ? value : {};
+  const { name, type, size, mtime } = isJsonObject(value) ? value : {};
   const known = TYPES.find((candidate) => candidate === type);
   if (typeof name !== 'string' || known === undefined || typeof size !== 'number' || typeof mtime !== 'number') {
     throw invalidPayload('entry');
   }
-  // A file name need not be UTF-8.
-  return { name: name.toWellFormed(), type: known, size, mtime };
+  return { name, type: known, size, mtime };
 }
 
 /** What the command-line tool printed: a mapping, of which exactly three members are passed on (spec 04 §3.2). */
 function uploadedOf({ exit_code: code, stdout, stderr }: JsonObject): UploadedFile {
   const [out, said] = [String(stdout ?? '').trim(), String(stderr ?? '').trim()];
   if (code !== 0)
-    throw new WorkspaceFileError('upload_failed', said || out || `upload exited with code ${String(code)}`);
-  const parsed = parseJson(out);
-  const mapping = parsed.ok && isObject(parsed.value) ? parsed.value : {};
-  const { transfer_method: method, reference, download_url: url } = mapping;
+    throw new WorkspaceFileError(
+      'upload_failed',
+      (said || out).slice(-TOLD_ERROR_CHARS) || `upload exited with code ${String(code)}`,
+    );
+  const mapping = parse(out);
+  const { transfer_method: method, reference, download_url: url } = isJsonObject(mapping) ? mapping : {};
   if (typeof method !== 'string' || typeof reference !== 'string') {
     throw new WorkspaceFileError('upload_failed', `upload returned invalid JSON: ${out.slice(0, TOLD_CHARS)}`);
   }

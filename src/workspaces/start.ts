@@ -8,7 +8,7 @@ import {
   type ShellctlClient,
   ShellctlError,
 } from '../peers/shellctl/port.ts';
-import type { Background } from './background.ts';
+import { type Background, unlessAborted } from './background.ts';
 
 /** For ending and deleting one job, beyond its grace. */
 const CLEANUP_LIMIT_MS = 15_000;
@@ -21,27 +21,12 @@ export async function startJob(
   client: ShellctlClient,
   job: RunJob,
   call: CallOptions,
-  background: Background = () => {},
+  background?: Background,
 ): Promise<JobResult> {
   const { signal, owner } = call;
   signal.throwIfAborted();
   const running = client.run(job, { signal: new AbortController().signal, owner });
-  const { promise: gone, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => {
-    reject(signal.reason);
-    background(
-      running.then(
-        (result) => endJob(client, result, { owner }),
-        () => {},
-      ),
-    );
-  };
-  signal.addEventListener('abort', onAbort, { once: true });
-  try {
-    return await Promise.race([running, gone]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
+  return await unlessAborted(running, signal, (result) => endJob(client, result, { owner }), background);
 }
 
 /**

@@ -176,7 +176,7 @@ function megabytes(pid: number): number {
 }
 
 /** User and system time of a process in ms (Linux ticks are 10 ms). */
-function cpuMs(pid: number): number {
+export function cpuMs(pid: number): number {
   const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
   return (Number(fields[11]) + Number(fields[12])) * 10;
 }

@@ -1,7 +1,8 @@
-// `npm run bench`: the figures of the issues SLICE, REDIS and AGENT against their limits; medians of blocks, everything on this
+// `npm run bench`: the figures of the issues SLICE, REDIS, AGENT and RELIABLE against their limits; medians of blocks, everything on this
 // machine's cores. Options: --store sqlite|redis|both (default sqlite; redis starts one of its own; both: each section on one
 // and then the other), --blocks N (default 3), --only NAMES of the sections below, --json FILE.
-// SQLite alone and the model stream have benches of their own: test/bench/store.ts, test/bench/model-stream.ts.
+// SQLite alone, the model stream and the comparison of two builds have benches of their own: test/bench/store.ts,
+// test/bench/model-stream.ts, test/bench/reliability.ts.
 
 import { writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
@@ -11,6 +12,7 @@ import { heapAfter, resume, toolRounds } from './agent-measures.ts';
 import { percentile } from './driver.ts';
 import { activeRuns, chunkCost, idleMemory, idleStreams, startUp, throughput } from './measures.ts';
 import { floor } from './redis-floor.ts';
+import { cancelTimes, cancelTimesAcross, ownerDeath } from './reliability-measures.ts';
 import { commands, connections, LONGEST_RUN_EVENTS, replay, streaming } from './store-measures.ts';
 import { type BenchStore, sqliteStore, startRedisStore } from './stores.ts';
 
@@ -124,6 +126,19 @@ const SECTIONS: Readonly<Record<string, Section>> = {
     const note = `${round(firstMegabytes)} MB, then ${round(allMegabytes)} MB`;
     report({ ...figure('heap, 10,000 runs for 1,000', '% more', [grown], { most: 10 }), note });
   },
+  async cancel(store, blocks, report) {
+    const samples = Math.max(20, 10 * blocks);
+    const own = await cancelTimes(store, samples);
+    report(latency('cancel to upstream socket closed', own, { most: 50 }));
+    if (store.redis === null) return;
+    report(latency('the same, through another process', await cancelTimesAcross(store, samples), { most: 150 }));
+  },
+  async recovery(store, blocks, report) {
+    if (store.redis === null) return;
+    const values = await repeat(Math.max(5, blocks), () => ownerDeath(store, 2, 20));
+    const worst = round(Math.max(...values));
+    report({ ...figure('killed owner: its runs over', 'leases', values, { most: 2 }), note: `worst ${worst}` });
+  },
   async floor({ redis }, blocks, report) {
     if (redis === null) return;
     const pipelined: number[] = [];
@@ -149,6 +164,13 @@ function onRedis(store: BenchStore, limit: NonNullable<Figure['limit']>): Figure
 
 function figure(name: string, unit: string, blocks: readonly number[], limit: Figure['limit']): Figure {
   return { name, unit, median: percentile(blocks, 0.5), blocks, limit };
+}
+
+/** Milliseconds of many samples: the blocks are their quartiles and the worst. */
+function latency(name: string, samples: readonly number[], limit: Figure['limit']): Figure {
+  const quartiles = [0.25, 0.5, 0.75, 0.95, 1].map((share) => round(percentile(samples, share)));
+  const note = `25, 50, 75, 95 and 100 % of ${samples.length} samples`;
+  return { name, unit: 'ms', median: round(percentile(samples, 0.5)), blocks: quartiles, limit, note };
 }
 
 function line({ name, unit, median, limit }: Figure): string {

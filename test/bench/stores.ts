@@ -10,6 +10,8 @@ export interface BenchStore {
   readonly name: 'sqlite' | 'redis';
   /** Null for SQLite. */
   readonly redis: RedisProcess | null;
+  /** The server under measurement. Default: the compiled binary, built when stale. */
+  readonly binary?: string;
   /** Runs `use` with the environment of a store that is empty. */
   withPlace<T>(use: (env: Readonly<Record<string, string>>) => Promise<T>): Promise<T>;
 }
@@ -54,5 +56,6 @@ export function withStore<T>(
   use: (server: TestServer) => Promise<T>,
 ): Promise<T> {
   const common = { DIFY_AGENT_LOG_LEVEL: 'info', DIFY_AGENT_SHUTDOWN_GRACE_SECONDS: '0' };
-  return store.withPlace((place) => withServer({ env: { ...place, ...common, ...env } }, use));
+  const which = store.binary === undefined ? {} : { binary: store.binary };
+  return store.withPlace((place) => withServer({ ...which, env: { ...place, ...common, ...env } }, use));
 }

@@ -2,9 +2,10 @@
 // context, and which members of other vintages are taken and which refused.
 
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
-import { readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { chunk, type FakeDaemon, lastItem, startFakeDaemon, toolCallItem } from '../fakes/plugin-daemon.ts';
+import { type FakeShellctl, startFakeShellctl } from '../fakes/shellctl.ts';
 import { agent, runAgent } from '../support/agent-runs.ts';
 import { ROOT } from '../support/binary.ts';
 import { plugin, post, type RunBody } from '../support/runs.ts';
@@ -22,51 +23,45 @@ interface Request extends RunBody {
   readonly session_snapshot: { readonly layers: readonly { readonly name: string; runtime_state: unknown }[] } | null;
 }
 
-/** Layers of these examples that later issues build: with them a run fails as with any unknown type. */
-const LATER = ['dify.shell'];
-
 let daemon: FakeDaemon;
+let shellctl: FakeShellctl;
 let server: TestServer;
 
 beforeAll(async () => {
   daemon = await startFakeDaemon();
-  server = await startServer({ env: { DIFY_AGENT_PLUGIN_DAEMON_URL: daemon.url } });
+  shellctl = startFakeShellctl();
+  server = await startServer({
+    env: {
+      DIFY_AGENT_PLUGIN_DAEMON_URL: daemon.url,
+      DIFY_AGENT_SHELLCTL_ENTRYPOINT: shellctl.url,
+      DIFY_AGENT_SHELLCTL_AUTH_TOKEN: shellctl.token,
+    },
+  });
 }, 180_000);
 
 afterAll(async () => {
   await server.dispose();
+  shellctl.stop();
   await daemon.stop();
 });
 
 const example = (name: string): Request =>
   JSON.parse(readFileSync(join(ROOT, 'test/fixtures/dify-api', `${name}.json`), 'utf8')) as Request; // spec 07 §2.6–§2.8
 
-/** The example without what is not built yet. */
-function buildable(name: string): Request {
-  const request = example(name);
-  const left = request.composition.layers.filter(({ type }) => !LATER.includes(type));
-  const names = left.map((layer) => layer.name);
-  const snapshot = request.session_snapshot;
-  return {
-    ...request,
-    composition: { ...request.composition, layers: left },
-    session_snapshot:
-      snapshot === null ? null : { ...snapshot, layers: snapshot.layers.filter((layer) => names.includes(layer.name)) },
-  };
+/** The example with other runtime states. */
+function withStates(request: Request, states: Readonly<Record<string, object>>): Request {
+  const layers = (request.session_snapshot?.layers ?? []).map((layer) => ({
+    ...layer,
+    runtime_state: states[layer.name] ?? layer.runtime_state,
+  }));
+  return { ...request, session_snapshot: { ...request.session_snapshot, layers } };
 }
 
-describe('the examples, verbatim', () => {
-  test.each(['workflow-node', 'cleanup'])('%s is accepted; its shell layer waits for its issue', async (name) => {
-    const run = await runAgent(server.url, example(name));
-    expect(run.error).toBe(`"Layer type id 'dify.shell' is not registered."`);
-  });
-
-  test('a resumption whose history holds no question says so', async () => {
-    const run = await runAgent(server.url, example('agent-app-resume'));
-    expect(run.error).toBe(
-      'Tool call results were provided, but the message history does not contain a `ModelResponse`.',
-    );
-  });
+test('a resumption whose history holds no question says so', async () => {
+  const run = await runAgent(server.url, example('agent-app-resume'));
+  expect(run.error).toBe(
+    'Tool call results were provided, but the message history does not contain a `ModelResponse`.',
+  );
 });
 
 describe('a workflow node', () => {
@@ -79,7 +74,7 @@ describe('a workflow node', () => {
       llm: [called, [toolCallItem('o1', 'final_output', JSON.stringify(answer)), lastItem('tool_calls')]],
       tool: { current_time: [[{ data: time }]] },
     });
-    const run = await runAgent(server.url, buildable('workflow-node'));
+    const run = await runAgent(server.url, example('workflow-node'));
     expect(run.terminal.output).toEqual(answer);
     expect(daemon.violations).toEqual([]);
     const [request] = daemon.llmRequests;
@@ -95,10 +90,14 @@ describe('a workflow node', () => {
         credentials: { openai_api_key: 'sk-…' },
         model_parameters: { temperature: 0.2, max_tokens: 2048 },
         stop: ['END'],
-        tools: [{ name: 'ask_human' }, { name: 'current_time', description: 'current_time' }, { name: 'final_output' }],
+        tools: [
+          ...[{ name: 'ask_human' }, { name: 'current_time', description: 'current_time' }, { name: 'shell_run' }],
+          ...[{ name: 'shell_wait' }, { name: 'shell_input' }, { name: 'shell_interrupt' }, { name: 'final_output' }],
+        ],
         prompt_messages: [
           { role: 'system', content: 'You are a careful contract reviewer.' },
           { role: 'system', content: 'Extract the renewal date and the risks.' },
+          { role: 'system', content: expect.stringContaining('shell_run') },
           { role: 'system' },
           { role: 'user', content: expect.stringContaining('check clause 7') },
         ],
@@ -114,6 +113,15 @@ describe('a workflow node', () => {
       },
       user_id: 'u-9',
     });
+    // A workspace was made for it, and stays.
+    const [id = ''] = readdirSync(join(shellctl.home, 'workspace'));
+    const { layers } = run.terminal.session_snapshot as NonNullable<Request['session_snapshot']>; // of a success
+    expect(layers.find(({ name }) => name === 'shell')?.runtime_state).toEqual({
+      session_id: id,
+      workspace_cwd: `~/workspace/${id}`,
+      job_ids: [],
+      job_offsets: {},
+    });
     // Everything is suspended and can be resumed; nothing of the configuration is in the events.
     const text = run.frames.map(({ data }) => data).join('\n');
     expect(text).not.toContain('openai_api_key');
@@ -123,13 +131,14 @@ describe('a workflow node', () => {
   test('pauses with a question, and goes on with the form that came back', async () => {
     const question = '{"question":"Renew?","actions":[{"id":"approve_renewal_now_please","label":"Approve"}]}';
     daemon.play({ llm: [[toolCallItem('call_abc', 'ask_human', question), lastItem('tool_calls')]] });
-    const asked = await runAgent(server.url, buildable('workflow-node'));
+    const node = { ...example('workflow-node'), idempotency_key: 'wr-1:ne-2' };
+    const asked = await runAgent(server.url, node);
     expect(asked.terminal.deferred_tool_call).toMatchObject({ tool_call_id: 'call_abc', tool_name: 'ask_human' });
 
     daemon.play({ llm: [[toolCallItem('o1', 'final_output', JSON.stringify(answer)), lastItem('tool_calls')]] });
     const { deferred_tool_results: results } = example('agent-app-resume');
     const resumed = await runAgent(server.url, {
-      ...buildable('workflow-node'),
+      ...node,
       session_snapshot: asked.terminal.session_snapshot,
       deferred_tool_results: results,
     });
@@ -140,17 +149,14 @@ describe('a workflow node', () => {
 });
 
 test('an agent app resumes: the prompts that are sent again do not count, the answer does', async () => {
-  const request = buildable('agent-app-resume');
+  const request = example('agent-app-resume');
   const call = { tool_name: 'ask_human', args: '{"question":"May I deploy?"}', tool_call_id: 'call_abc' };
   const messages = [
     { parts: [{ content: 'Deploy it.', part_kind: 'user-prompt' }], kind: 'request' },
     { parts: [{ ...call, part_kind: 'tool-call' }], kind: 'response', model_name: 'claude-x' },
   ];
-  const layers = request.session_snapshot?.layers.map((layer) =>
-    layer.name === 'history' ? { ...layer, runtime_state: { messages } } : layer,
-  );
   daemon.play({ llm: [[{ data: chunk({ content: 'Deployed.' }) }, lastItem()]] });
-  const run = await runAgent(server.url, { ...request, session_snapshot: { schema_version: 1, layers } });
+  const run = await runAgent(server.url, withStates(request, { history: { messages } }));
   expect(run.terminal.output).toBe('Deployed.');
   expect(run.kinds.slice(0, 2)).toEqual(['TC(null)', 'TR(tool-return)']);
   expect(daemon.llmRequests[0]?.body).toMatchObject({
@@ -167,18 +173,32 @@ test('an agent app resumes: the prompts that are sent again do not count, the an
   expect(run.stored.at(-1)).toBe('response:text');
 });
 
-test('a cleanup closes what is left', async () => {
-  const run = await runAgent(server.url, buildable('cleanup'));
-  expect(run.types).toEqual(['run_started', 'run_succeeded']);
-  expect(run.terminal).toEqual({
-    session_snapshot: {
-      schema_version: 1,
-      layers: [
-        { name: 'execution_context', lifecycle_state: 'closed', runtime_state: {} },
-        { name: 'history', lifecycle_state: 'closed', runtime_state: { messages: [] } },
-      ],
-    },
-    output: null,
+describe('a cleanup', () => {
+  // The state in the example of spec 07 §2.8 has a session id alone; spec 04 §2.4 wants both.
+  test('with the state of the example says what the state lacks', async () => {
+    const run = await runAgent(server.url, example('cleanup'));
+    expect(run.error).toBe('DifyShellLayer runtime state is missing session_id or workspace_cwd.');
+  });
+
+  test('closes what is left, and removes the workspace', async () => {
+    const workspace = join(shellctl.home, 'workspace/def5678');
+    mkdirSync(join(workspace, 'sub'), { recursive: true });
+    const state = { session_id: 'def5678', workspace_cwd: '~/workspace/def5678' };
+    const run = await runAgent(server.url, withStates(example('cleanup'), { shell: state }));
+    expect(run.types).toEqual(['run_started', 'run_succeeded']);
+    const closed = (name: string, runtime_state: object) => ({ name, lifecycle_state: 'closed', runtime_state });
+    expect(run.terminal).toEqual({
+      session_snapshot: {
+        schema_version: 1,
+        layers: [
+          closed('execution_context', {}),
+          closed('history', { messages: [] }),
+          closed('shell', { ...state, job_ids: [], job_offsets: {} }),
+        ],
+      },
+      output: null,
+    });
+    expect([existsSync(workspace), shellctl.jobIds()]).toEqual([false, []]);
   });
 });
 
@@ -259,9 +279,12 @@ test('five purposes', async () => {
   expect((await post(server.url, { ...body, purpose: 'cleanup' })).status).toBe(422);
 });
 
-test('an idempotency key makes no run the same as another', async () => {
+test('an idempotency key makes a request that is sent again the same run, and no other', async () => {
   const body = { ...agent([[{ text: 'ok' }]]), idempotency_key: 'wr-1:ne-1' };
-  const runs = await Promise.all([runAgent(server.url, body), runAgent(server.url, body)]);
+  const runs = await Promise.all([
+    ...[runAgent(server.url, body), runAgent(server.url, body)],
+    runAgent(server.url, { ...body, purpose: 'babysit' }),
+  ]);
   expect(new Set(runs.map(({ runId }) => runId)).size).toBe(2);
 });
 
@@ -301,7 +324,6 @@ describe('members of later vintages', () => {
   });
 
   test.each([
-    'dify.shell',
     'dify.drive',
     'dify.config',
     'dify.knowledge_base',

@@ -7,12 +7,16 @@ import { join } from 'node:path';
 import { createLayerTypes } from '../../src/layers/registry.ts';
 import { messageSchemas } from '../../src/protocol/messages.ts';
 import { type DaemonScript, type FakeDaemon, lastItem, startFakeDaemon, toolCallItem } from '../fakes/plugin-daemon.ts';
+import { type FakeShellctl, startFakeShellctl } from '../fakes/shellctl.ts';
 import { ROOT } from '../support/binary.ts';
 import { runToEnd } from '../support/runs.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
 const DOCS = join(ROOT, 'docs');
-const PAGES = [...readdirSync(join(DOCS, 'layers')).map((page) => `layers/${page}`), 'sessions.md', 'errors.md'];
+const PAGES = [
+  ...readdirSync(join(DOCS, 'layers')).map((page) => `layers/${page}`),
+  ...['sessions.md', 'errors.md', 'shell.md'],
+];
 
 /** What the daemon answers to the pages that ask one. */
 const SCRIPTS: Readonly<Record<string, DaemonScript>> = {
@@ -28,15 +32,24 @@ const SCRIPTS: Readonly<Record<string, DaemonScript>> = {
 };
 
 let daemon: FakeDaemon;
+let shellctl: FakeShellctl;
 let server: TestServer;
 
 beforeAll(async () => {
   daemon = await startFakeDaemon();
-  server = await startServer({ env: { DIFY_AGENT_PLUGIN_DAEMON_URL: daemon.url } });
+  shellctl = startFakeShellctl();
+  server = await startServer({
+    env: {
+      DIFY_AGENT_PLUGIN_DAEMON_URL: daemon.url,
+      DIFY_AGENT_SHELLCTL_ENTRYPOINT: shellctl.url,
+      DIFY_AGENT_SHELLCTL_AUTH_TOKEN: shellctl.token,
+    },
+  });
 }, 180_000);
 
 afterAll(async () => {
   await server.dispose();
+  shellctl.stop();
   await daemon.stop();
 });
 

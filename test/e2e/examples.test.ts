@@ -1,19 +1,28 @@
 // The programs in examples/, run as a user runs them, against the binary.
 
 import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { followRun } from '../../examples/stream-a-run.ts';
+import { type FakeShellctl, startFakeShellctl } from '../fakes/shellctl.ts';
 import { ROOT } from '../support/binary.ts';
 import { createRun, scripted } from '../support/runs.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 
+let shellctl: FakeShellctl;
 let server: TestServer;
 
 beforeAll(async () => {
-  server = await startServer();
+  shellctl = startFakeShellctl();
+  server = await startServer({
+    env: { DIFY_AGENT_SHELLCTL_ENTRYPOINT: shellctl.url, DIFY_AGENT_SHELLCTL_AUTH_TOKEN: shellctl.token },
+  });
 }, 180_000);
 
-afterAll(() => server.dispose());
+afterAll(async () => {
+  await server.dispose();
+  shellctl.stop();
+});
 
 async function run(example: string, base: { readonly argument?: string; readonly variable?: string }): Promise<string> {
   const child = Bun.spawn(
@@ -76,6 +85,21 @@ test('ask-a-human prints the question, goes on with the answer and ends the sess
       '',
     ].join('\n'),
   );
+}, 30_000);
+
+test('work-in-a-shell builds a program, uses it in the next run and removes the workspace', async () => {
+  expect(await run('work-in-a-shell.ts', { argument: server.url })).toBe(
+    [
+      'shell: 2 3 5 7 11 13 17 19',
+      'answer: It works.',
+      'shell: 2 3 5 7 11 13 17 19 23 29 31 37 41 43 47',
+      'answer: See above.',
+      'the shell is closed',
+      '',
+    ].join('\n'),
+  );
+  expect(readdirSync(join(shellctl.home, 'workspace'))).toEqual([]);
+  expect(shellctl.jobIds()).toEqual([]);
 }, 30_000);
 
 test('an example says why a run failed, and exits 1', async () => {

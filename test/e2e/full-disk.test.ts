@@ -3,7 +3,8 @@
 
 import { expect, test } from 'bun:test';
 import { ensureBinary } from '../support/binary.ts';
-import { createRun, finish, get, post, scripted } from '../support/runs.ts';
+import { refusal } from '../support/exit.ts';
+import { createRun, FOREVER, finish, get, post, scripted } from '../support/runs.ts';
 import { withFolder, withServer } from '../support/server.ts';
 import { until, within } from '../support/until.ts';
 
@@ -51,6 +52,28 @@ test('a full disk: 503 with a cause in the log, not ready, and everything works 
       expect(log).toContain('events of the run could not be stored');
       // With the class names as they are written, also in the minified binary.
       expect(log).toContain('StoreUnavailableError: store unavailable: SQLiteError: disk I/O error');
+    });
+  });
+}, 60_000);
+
+test('a disk that is full at the start: nobody could end what the last process left, so it refuses on one line', async () => {
+  const binary = await ensureBinary();
+  await withFolder(async (folder) => {
+    const env = { DIFY_AGENT_STORE_URL: `sqlite:${folder}/runs.db` };
+    const orphan = await withServer({ env }, async (server) => {
+      const runId = await createRun(server.url, scripted([[{ text: 'a' }, FOREVER]]));
+      await until('the text', async () =>
+        (await get(`${server.url}/runs/${runId}/events`)).text.includes('final_result'),
+      );
+      server.kill('SIGKILL');
+      await server.exited;
+      return runId;
+    });
+    const full = { binary: '/bin/sh', args: ['-c', 'ulimit -S -f 1 && exec "$1" serve', 'sh', binary], env };
+    expect(await refusal(full, 'DIFY_AGENT_STORE_URL', 'runs.db')).not.toContain('\n');
+    await withServer({ env }, async (server) => {
+      const { terminal } = await finish(server.url, orphan);
+      expect(terminal.reason).toBe('worker_lost');
     });
   });
 }, 60_000);

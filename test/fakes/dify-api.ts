@@ -57,6 +57,8 @@ export interface FakeDifyApi {
   misbehave(...moods: readonly Mood[]): void;
   /** Inner calls that hang, and whose caller is still there. */
   hanging(): number;
+  /** Bytes that endless answers have handed out. */
+  endlessBytes(): number;
   stop(): Promise<void>;
 }
 
@@ -67,8 +69,12 @@ export function startFakeDifyApi(options: { readonly innerKey?: string } = {}): 
   const violations: string[] = [];
   const moods: Mood[] = [];
   let hanging = 0;
+  let endlessBytes = 0;
   const count = (change: number): void => {
     hanging += change;
+  };
+  const flow = (bytes: number): void => {
+    endlessBytes += bytes;
   };
 
   const server = Bun.serve({
@@ -91,7 +97,7 @@ export function startFakeDifyApi(options: { readonly innerKey?: string } = {}): 
         body,
       });
       const mood = moods.shift();
-      if (mood !== undefined) return moody(mood, request, count);
+      if (mood !== undefined) return moody(mood, request, count, flow);
       if (request.headers.get('x-inner-api-key') !== innerKey) {
         violations.push('wrong inner key');
         return json(401, {
@@ -112,6 +118,7 @@ export function startFakeDifyApi(options: { readonly innerKey?: string } = {}): 
     state,
     misbehave: (...more) => void moods.push(...more),
     hanging: () => hanging,
+    endlessBytes: () => endlessBytes,
     stop: () => server.stop(true),
   };
 }
@@ -124,7 +131,12 @@ function parse(text: string): unknown {
   }
 }
 
-async function moody(mood: Mood, request: Request, count: (change: number) => void): Promise<Answer> {
+async function moody(
+  mood: Mood,
+  request: Request,
+  count: (change: number) => void,
+  flow: (bytes: number) => void,
+): Promise<Answer> {
   switch (mood.kind) {
     case 'hang': {
       count(1);
@@ -143,7 +155,10 @@ async function moody(mood: Mood, request: Request, count: (change: number) => vo
       count(1);
       const piece = new Uint8Array(16_384).fill(0x20);
       const stream = new ReadableStream<Uint8Array>({
-        pull: (controller) => controller.enqueue(piece),
+        pull(controller) {
+          flow(piece.length);
+          controller.enqueue(piece);
+        },
         cancel: () => count(-1),
       });
       return new Response(stream, { headers: { 'content-type': mood.type } });

@@ -43,6 +43,8 @@ export interface FakeShellctlOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** False: logs keep bytes that are no UTF-8, at which windows stall (spec 04 §5.11). Default true. */
   readonly sanitise?: boolean;
+  /** False: `env` of a run is an unknown field, as it is for 2.1.1 of the Python server. Default true. */
+  readonly takesEnv?: boolean;
 }
 
 /** A running fake. */
@@ -82,13 +84,13 @@ export const DEFAULT_TOKEN = 'fake-shellctl-token';
 
 /** Starts a fake on 127.0.0.1, on a free port. */
 export function startFakeShellctl(options: FakeShellctlOptions = {}): FakeShellctl {
-  const { dialect = 'python', token = DEFAULT_TOKEN, env = {}, sanitise = true } = options;
+  const { dialect = 'python', token = DEFAULT_TOKEN, env = {}, sanitise = true, takesEnv = true } = options;
   // Resolved: jobs see the real path of their directory.
   const home = realpathSync(mkdtempSync(join(tmpdir(), 'fake-shellctl-')));
   const jobsDir = join(home, '.local/state/shellctl/jobs');
   mkdirSync(jobsDir, { recursive: true });
   const inherited = { PATH: process.env.PATH ?? '/usr/bin:/bin', LANG: 'C.UTF-8', TERM: 'dumb', ...env, HOME: home };
-  const service = createService({ dialect, home, jobsDir, env: inherited, sanitise });
+  const service = createService({ dialect, home, jobsDir, env: inherited, sanitise, takesEnv });
   const requests: RecordedRequest[] = [];
   let choose: ((request: RecordedRequest) => Fault | null) | null = null;
   let accepted = token;

@@ -1,5 +1,5 @@
-// What can go wrong between a server and its Redis: killed, restarted, frozen, connections cut in the worst moment or gone
-// silent. What must hold afterwards is redis-loop.ts's business.
+// What can go wrong between a server and its Redis: killed, restarted, frozen, refusing, connections cut in the worst moment or
+// gone silent. What must hold afterwards is redis-loop.ts's business.
 
 import type { CuttingProxy } from '../fakes/cutting-proxy.ts';
 import type { RedisOptions, RedisProcess } from '../support/redis-process.ts';
@@ -21,6 +21,8 @@ export interface Fault {
   readonly name: string;
   /** How Redis must keep its data to survive this. */
   readonly redis?: RedisOptions;
+  /** For seconds nothing happens: others may be played beside. */
+  readonly slow?: true;
   strike(world: World): Promise<void>;
 }
 
@@ -39,11 +41,30 @@ export function faults(freezeMs: number): readonly Fault[] {
     },
     {
       name: `frozen for ${freezeMs / 1000} s`,
+      slow: true,
       async strike({ redis }) {
         redis.freeze();
         await Bun.sleep(freezeMs); // the fault itself, not a wait for something
         redis.thaw();
       },
+    },
+    {
+      name: 'out of memory (OOM) for a second',
+      strike: ({ redis }) =>
+        redis.admin(async (client) => {
+          await client.configSet('maxmemory', '1');
+          await Bun.sleep(1_000); // the outage itself
+          await client.configSet('maxmemory', '0');
+        }),
+    },
+    {
+      name: 'a replica (READONLY) for a second',
+      strike: ({ redis }) =>
+        redis.admin(async (client) => {
+          await client.replicaOf('127.0.0.1', 9);
+          await Bun.sleep(1_000); // the outage itself
+          await client.sendCommand(['REPLICAOF', 'NO', 'ONE']);
+        }),
     },
     {
       name: 'every connection cut, three times',
@@ -62,6 +83,7 @@ export function faults(freezeMs: number): readonly Fault[] {
     },
     {
       name: 'connections that go silent for ever',
+      slow: true,
       async strike({ proxy }) {
         const before = proxy.accepted;
         proxy.mute();

@@ -11,6 +11,7 @@ import { startServer, type TestServer } from '../support/server.ts';
 import type { SseFrame } from '../support/sse.ts';
 import { TERMINAL_TYPES } from '../support/strict-client.ts';
 import { until } from '../support/until.ts';
+import { dataOf, mustAscend, mustEqual } from './checks.ts';
 import type { Fault, World } from './redis-faults.ts';
 
 /** How large a round is. */
@@ -195,26 +196,4 @@ async function checkStreams(
       );
     }
   });
-}
-
-function dataOf(frames: readonly SseFrame[]): readonly string[] {
-  return frames.map((frame) => frame.data);
-}
-
-function mustAscend(ids: readonly string[]): void {
-  let last: readonly [bigint, bigint] = [0n, 0n];
-  for (const id of ids) {
-    const [ms = 0n, sequence = 0n] = id.split('-').map(BigInt);
-    if (ms < last[0] || (ms === last[0] && sequence <= last[1])) throw new Error(`${id} follows ${last.join('-')}`);
-    last = [ms, sequence];
-  }
-}
-
-function mustEqual(what: string, actual: readonly string[], expected: readonly string[]): void {
-  const at = actual.findIndex((text, index) => text !== expected[index]);
-  if (at < 0 && actual.length === expected.length) return;
-  const index = at < 0 ? actual.length : at;
-  throw new Error(
-    `${what}: ${actual.length} instead of ${expected.length}, at ${index}: ${actual[index]?.slice(0, 300)} instead of ${expected[index]?.slice(0, 300)}`,
-  );
 }

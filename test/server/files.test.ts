@@ -1,12 +1,15 @@
 // The file endpoints over HTTP (spec 04 §3): shapes, codes and texts of both interfaces, and what a caller can do wrong.
 
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'bun:test';
+import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from 'bun:test';
 import { existsSync, mkdirSync, readFileSync, symlinkSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { isSessionId } from '../../src/workspaces/session.ts';
 import { until } from '../support/until.ts';
 import { type FileAnswer, type FilesWorld, locatorOf, SESSION, startFilesWorld } from './files-kit.ts';
 import { connect, startServer } from './support.ts';
+
+// Each look starts a Python; a busy machine takes its time.
+setDefaultTimeout(60_000);
 
 let world: FilesWorld;
 beforeAll(async () => {

@@ -49,6 +49,10 @@ describe('what contradicts', () => {
       { STUB_API_BASE_URL: WEB, SERVER_SECRET_KEY: SECRET, STUB_GRPC_BIND_ADDRESS: 'h:1' },
       ['DIFY_AGENT_STUB_GRPC_BIND_ADDRESS requires a grpc:// DIFY_AGENT_STUB_API_BASE_URL.'],
     ],
+    [
+      { SERVER_SECRET_KEY_PREVIOUS: OTHER_SECRET },
+      ['DIFY_AGENT_SERVER_SECRET_KEY is required when DIFY_AGENT_SERVER_SECRET_KEY_PREVIOUS is set.'],
+    ],
     [{ DIFY_API_BASE_URL: 'http://h' }, [PAIR]],
     [{ DIFY_API_INNER_API_KEY: 'k' }, [PAIR]],
     [

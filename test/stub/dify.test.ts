@@ -512,6 +512,7 @@ describe('an API that does not do what is asked', () => {
       at: [{ stack: 's', k: 1 }],
     };
     await each(jsonError(500, body), () => [500, { code: 'x', message: 'sent ***', at: [{ k: 1 }] }]);
+    await each(jsonError(400, { [`${api.innerKey}!`]: 1 }), () => [400, { '***!': 1 }]);
     await each(jsonError(500, { detail: 'x'.repeat(9_000) }), (area) => [500, `Dify API ${area} request failed`]);
     api.misbehave(jsonError(200, { data: null, error: `bad ${api.innerKey}` }));
     expect(await outcome('POST', '/files/upload-request', UPLOAD)).toEqual([400, 'bad ***']);

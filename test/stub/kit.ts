@@ -9,6 +9,7 @@ import { type ExecutionContext, executionContextConfig } from '../../src/protoco
 import { answerFor } from '../../src/server/errors.ts';
 import { internalServerError } from '../../src/server/responses.ts';
 import { createRouteTable, methodNotAllowed, notFound, redirect } from '../../src/server/route-table.ts';
+import { STUB_ROUTES } from '../../src/server/routes/late-stub.ts';
 import { stubRoutes } from '../../src/server/routes/stub.ts';
 import { parseTarget } from '../../src/server/target.ts';
 import { createStub, type Stub, type StubSettingsPart } from '../../src/stub/stub.ts';
@@ -77,6 +78,8 @@ export interface TestStub {
   readonly stub: Stub;
   readonly clock: TestClock;
   readonly log: readonly Entry[];
+  /** Connections whose idle time-out is lifted. */
+  patient(): number;
   /** A token as a job gets it. */
   token(context?: Readonly<Record<string, unknown>>): Promise<string>;
   /** `path`: below `/agent-stub`. */
@@ -87,6 +90,7 @@ export interface TestStub {
 /** Starts one. The server around the routes is server.ts' in small: table, errors, nothing else. */
 export function startStub(variables: Readonly<Record<string, string>>, clock = testClock()): TestStub {
   const log: Entry[] = [];
+  let patient = 0;
   const stub = createStub(settingsOf(variables), { clock, logger: recordingLogger(log), userAgent: 'dify-agent/test' });
   const app = new Elysia({ strictPath: true, handler: { standardHostname: false } })
     .onError(({ error }) => {
@@ -96,11 +100,18 @@ export function startStub(variables: Readonly<Record<string, string>>, clock = t
       stubRoutes({
         operations: () => stub.operations(),
         bodyTimeoutMs: 5_000,
-        keepOpen: (request) => server.timeout(request, 0),
+        keepOpen(request) {
+          patient += 1;
+          server.timeout(request, 0);
+          return () => {
+            patient -= 1;
+            server.timeout(request, 60);
+          };
+        },
       }),
     );
   app.compile();
-  const table = createRouteTable(app.routes);
+  const table = createRouteTable(STUB_ROUTES);
   const server = Bun.serve({
     hostname: '127.0.0.1',
     port: 0,
@@ -127,6 +138,7 @@ export function startStub(variables: Readonly<Record<string, string>>, clock = t
     stub,
     clock,
     log,
+    patient: () => patient,
     async token(context = {}) {
       const { token } = await codec(clock).issue(contextOf(context), 'abc12ff');
       return token;

@@ -4,6 +4,8 @@ import { describe, expect, test } from 'bun:test';
 import { createCipheriv, hkdfSync } from 'node:crypto';
 import { CompactEncrypt, compactDecrypt } from 'jose';
 import { deriveKey } from '../../src/stub/keys.ts';
+import { createSealer } from '../../src/stub/sealer.ts';
+import { createTickets } from '../../src/stub/tickets.ts';
 import type { TokenVerdict } from '../../src/stub/tokens.ts';
 import { codec, contextOf, NOW, OTHER_SECRET, SECRET, testClock } from './kit.ts';
 
@@ -294,6 +296,63 @@ describe('claims', () => {
 
   test('wrong scope wins over expiry', async () => {
     expect(await problem(sealed(claims({ scope: ['x'], exp: NOW - 1 })))).toContain('scope');
+  });
+});
+
+describe('a token that was opened before', () => {
+  test('is judged anew by the clock each time', async () => {
+    const clock = testClock();
+    const tokens = codec(clock);
+    const { token } = await tokens.issue(contextOf(), 's');
+    const judged = async (now: number): Promise<string | null> => {
+      clock.now = now;
+      const verdict = await tokens.check(`Bearer ${token}`);
+      return verdict.ok ? null : verdict.problem;
+    };
+    expect(await judged(NOW)).toBeNull();
+    expect(await judged(NOW + 86_400)).toBe('Agent Stub bearer token is expired');
+    expect(await judged(NOW - 6)).toBe('Agent Stub bearer token is not valid yet');
+    expect(await judged(NOW + 86_399)).toBeNull();
+  });
+
+  test('vouches for no other one', async () => {
+    const tokens = codec(testClock());
+    const { token } = await tokens.issue(contextOf(), 's');
+    expect(await tokens.check(`Bearer ${token}`)).toMatchObject({ ok: true });
+    const last = token.at(-1) === 'A' ? 'Q' : 'A';
+    for (const other of [token.slice(0, -1), `${token.slice(0, -1)}${last}`, `${token}=`, token.toLowerCase()]) {
+      expect(await tokens.check(`Bearer ${other}`)).toEqual({ ok: false, problem: UNREADABLE });
+    }
+  });
+
+  test('that says something else than a token is refused again and again', async () => {
+    const tokens = codec(testClock());
+    const wrong = sealed(claims({ aud: 'x' }));
+    for (let i = 0; i < 2; i++) expect(await tokens.check(`Bearer ${wrong}`)).toMatchObject({ ok: false });
+  });
+});
+
+describe('keys of other purposes', () => {
+  test('open no token, and a token opens nothing of theirs', async () => {
+    const secrets = { current: SECRET, previous: [] };
+    const { token } = await codec(testClock()).issue(contextOf(), null);
+    for (const purpose of ['dify-agent:agent-stub:config-download:v1', 'dify-agent:agent-stub:jwe:v2', '']) {
+      const other = createSealer(secrets, purpose);
+      expect(await other.open(token)).toBeNull();
+      expect(await problem(await other.seal(PLAINTEXT))).toBe(UNREADABLE);
+    }
+    expect(await problem(await createSealer(secrets, 'dify-agent:agent-stub:jwe:v1').seal(PLAINTEXT))).toBeNull();
+  });
+
+  test('a token is no ticket, whatever it says', async () => {
+    const tickets = createTickets({ current: SECRET, previous: [] }, testClock());
+    const caller = { tokenId: 'j', context: contextOf(), sessionId: null };
+    const ticket = await tickets.issue({ caller, kind: 'file', name: 'n' });
+    expect(await tickets.read(ticket)).toEqual({ caller, kind: 'file', name: 'n' });
+    expect(await problem(ticket)).toBe(UNREADABLE);
+    const posing = JSON.stringify({ exp: NOW + 60, kind: 'file', name: 'n', ...caller });
+    expect(await tickets.read(sealed(posing))).toBeNull();
+    expect(await tickets.read(TOKEN)).toBeNull();
   });
 });
 

@@ -3,9 +3,11 @@
 import { describe, expect, test } from 'bun:test';
 import { driveBase } from '../../src/stub/drive-base.ts';
 import { assetNameProblem, innerPath, isSafeSegment } from '../../src/stub/names.ts';
+import { createOpenedTokens } from '../../src/stub/opened.ts';
 import { createRateLimit } from '../../src/stub/rate-limit.ts';
 import { isFileReference } from '../../src/stub/references.ts';
 import { createRevocations } from '../../src/stub/revocations.ts';
+import { contextOf } from './kit.ts';
 
 const reference = (value: unknown): string =>
   `dify-file-ref:${Buffer.from(JSON.stringify(value)).toString('base64').replaceAll('+', '-').replaceAll('/', '_')}`;
@@ -86,25 +88,39 @@ describe('drive base', () => {
 });
 
 describe('revocations', () => {
-  test('are remembered until the token would have expired', () => {
+  test('count once', () => {
     const revocations = createRevocations();
-    revocations.add('a', 100, 50);
-    revocations.add('a', 100, 50);
-    revocations.add('over', 50, 50);
-    expect([revocations.has('a'), revocations.has('over'), revocations.size]).toEqual([true, false, 1]);
-    revocations.add('b', 300, 200);
-    expect([revocations.has('a'), revocations.has('b'), revocations.size]).toEqual([false, true, 1]);
+    revocations.add('a');
+    revocations.add('a');
+    expect([revocations.has('a'), revocations.has('b'), revocations.size]).toEqual([true, false, 1]);
   });
 
   test('are bounded: the oldest make room', () => {
     const revocations = createRevocations(3);
-    for (const id of ['a', 'b', 'c', 'd']) revocations.add(id, 100, 1);
+    for (const id of ['a', 'b', 'c', 'd']) revocations.add(id);
     expect([revocations.has('a'), revocations.has('b'), revocations.has('d'), revocations.size]).toEqual([
       false,
       true,
       true,
       3,
     ]);
+  });
+});
+
+describe('opened tokens', () => {
+  const claims = { iat: 1, nbf: 1, exp: 2, jti: 'j', context: contextOf(), sessionId: null };
+
+  test('are known by the whole text', () => {
+    const opened = createOpenedTokens();
+    opened.add('a.b', claims);
+    expect(opened.get('a.b')).toBe(claims);
+    for (const other of ['', 'a', 'a.b ', 'a.c', 'A.b']) expect(opened.get(other)).toBeUndefined();
+  });
+
+  test('are bounded: the one that came first makes room', () => {
+    const opened = createOpenedTokens(2);
+    for (const token of ['a', 'b', 'a', 'c']) opened.add(token, claims);
+    expect([opened.get('a'), opened.get('b'), opened.get('c'), opened.size]).toEqual([undefined, claims, claims, 2]);
   });
 });
 

@@ -29,7 +29,11 @@ export async function ensureBinary(): Promise<string> {
 }
 
 function build(): void {
-  const result = Bun.spawnSync(['npm', 'run', '--silent', 'build:binary'], { cwd: ROOT, stdout: 'pipe', stderr: 'pipe' });
+  const result = Bun.spawnSync(['npm', 'run', '--silent', 'build:binary'], {
+    cwd: ROOT,
+    stdout: 'pipe',
+    stderr: 'pipe',
+  });
   if (result.exitCode !== 0 || !existsSync(BINARY)) {
     throw new Error(`npm run build:binary failed (${result.exitCode}):\n${result.stdout}${result.stderr}`);
   }

@@ -3,6 +3,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import type { ShellctlClient } from '../../src/peers/shellctl/port.ts';
+import { createBackgroundWork } from '../../src/workspaces/background.ts';
 import { createWorkspace, removeWorkspace, type SessionIdSource } from '../../src/workspaces/directory.ts';
 import { removeJobs } from '../../src/workspaces/remove.ts';
 import { newSessionId } from '../../src/workspaces/session.ts';
@@ -51,6 +52,29 @@ describe('making a workspace', () => {
       'Failed to allocate a unique shell workspace session id after 256 attempts.',
     );
     expect(fake.requests.filter(({ path }) => path.endsWith('/run'))).toHaveLength(256);
+  });
+
+  test('that is aborted at any moment leaves neither directory nor job, and what others have', async () => {
+    mkdirSync(`${fake.home}/workspace/0000100`, { recursive: true });
+    const ids = counting();
+    for (let ms = 0; ms < 60; ms += 3) {
+      const background = createBackgroundWork();
+      const controller = new AbortController();
+      const making = createWorkspace(
+        client,
+        ms % 2 === 0 ? ids : counting(),
+        { signal: controller.signal, owner: 1 },
+        { background: background.track },
+      );
+      const timer = setTimeout(() => controller.abort(new Error('gone')), ms);
+      const id = await making.catch(() => null);
+      clearTimeout(timer);
+      await background.settle(10_000);
+      expect(background.pending).toBe(0);
+      expect(readdirSync(`${fake.home}/workspace`).sort()).toEqual(['0000100', ...(id === null ? [] : [id])]);
+      expect(fake.jobIds()).toEqual([]);
+      if (id !== null) await removeWorkspace(client, id, quietCall());
+    }
   });
 
   test('says how it failed', async () => {

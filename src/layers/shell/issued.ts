@@ -5,12 +5,16 @@
 import type { SessionId } from '../../workspaces/session.ts';
 import { createSecretTexts, type SecretTexts } from './secrets.ts';
 
-/** Sessions that are remembered; the one that was used longest ago makes room. */
+/** Sessions and texts that are remembered; the session that was used longest ago makes room. A token is four texts, about 1 KB. */
 const MAX_SESSIONS = 1024;
+const MAX_TEXTS = 32_768;
 
 /** Issued tokens by session; one per process. */
 export interface IssuedTokens {
-  /** Those of a session; what is added to it is remembered. */
+  /**
+   * Those of a session; what is added to it is remembered until others need the room. A run asks once and keeps what it got: it
+   * must not lose its own.
+   */
   of(id: SessionId): SecretTexts;
   /** The session is over. */
   forget(id: SessionId): void;
@@ -25,9 +29,12 @@ export function createIssuedTokens(): IssuedTokens {
       const texts = sessions.get(id) ?? createSecretTexts();
       sessions.delete(id);
       sessions.set(id, texts);
-      for (const oldest of sessions.keys()) {
-        if (sessions.size <= MAX_SESSIONS) break;
+      let count = 0;
+      for (const { size } of sessions.values()) count += size;
+      for (const [oldest, { size }] of sessions) {
+        if (oldest === id || (sessions.size <= MAX_SESSIONS && count <= MAX_TEXTS)) break;
         sessions.delete(oldest);
+        count -= size;
       }
       return texts;
     },

@@ -20,6 +20,7 @@ export interface JobPosition {
 export class JobBook {
   /** Null: never read. */
   readonly #positions = new Map<string, JobPosition | null>();
+  readonly #over = new Set<string>();
   readonly #turns = new Map<string, Promise<unknown>>();
 
   constructor({ job_ids: ids, job_offsets: offsets }: Pick<ShellState, 'job_ids' | 'job_offsets'>) {
@@ -40,6 +41,11 @@ export class JobBook {
     return this.#positions.size;
   }
 
+  /** Whether any of them may still run: nobody has heard yet that it is over. */
+  get mayLive(): boolean {
+    return this.#over.size < this.#positions.size;
+  }
+
   has(id: string): boolean {
     return this.#positions.has(id);
   }
@@ -50,16 +56,19 @@ export class JobBook {
   }
 
   /** Adds the job if it is new. Reading never goes back: of two calls at once, the one that read further counts. */
-  note(id: string, position: JobPosition): void {
+  note(id: string, position: JobPosition, done: boolean): void {
     if (position.offset >= this.position(id).offset) this.#positions.set(id, position);
+    if (done) this.#over.add(id);
   }
 
   forget(id: string): void {
     this.#positions.delete(id);
+    this.#over.delete(id);
   }
 
   clear(): void {
     this.#positions.clear();
+    this.#over.clear();
   }
 
   /** One wait of a job at a time, in order: two of them from one offset would show a window twice. */

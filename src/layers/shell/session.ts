@@ -9,7 +9,7 @@ import { isBlank } from '../../wiretext/strip.ts';
 import type { Background } from '../../workspaces/background.ts';
 import type { StubEnvironment } from '../../workspaces/ports.ts';
 import { type SessionId, workspacePath } from '../../workspaces/session.ts';
-import { startJob } from '../../workspaces/start.ts';
+import { endJob, startJob } from '../../workspaces/start.ts';
 import { type Environment, jobEnvironment } from './environment.ts';
 import { orNull, refused } from './failures.ts';
 import type { JobBook, JobPosition } from './jobs.ts';
@@ -62,19 +62,21 @@ export class ShellSession {
     return this.#told(null, signal, async () => {
       if (isBlank(script)) throw refused('script must not be blank.');
       await this.#makeRoom(this.#call(signal));
-      const { client, style, env } = this.#deps;
+      const { client, style, env, jobs } = this.#deps;
       const stub = await this.#deps.issueStub();
       const { answer, elapsedMs } = await this.#start(script, jobEnvironment(env, stub?.env ?? null), timeout, signal);
       const jobId = answer.job_id;
       // Known before anything else can fail: an untracked job could never be read or removed.
-      this.#deps.jobs.note(jobId, START);
-      return await this.#deps.jobs.inTurn(jobId, async () => {
+      jobs.note(jobId, START, answer.done);
+      const shown = jobs.inTurn(jobId, async () => {
         const left = timeout - elapsedMs / 1000;
         const cutShort = !answer.done && !answer.truncated && elapsedMs >= FIRST_WAIT_SECONDS * 1000 && left > 0;
         const options = { offset: 0, timeoutSeconds: left, outputLimit: style.windowBytes };
         const later = cutShort ? await orNull(client.wait(jobId, options, this.#call(signal))) : null;
         return await this.#show(later ?? answer, START, signal);
       });
+      // Nobody has seen its id: it ends with the call, as a job does whose start is aborted.
+      return await this.#endingIfAborted(shown, answer, signal);
     });
   }
 
@@ -110,7 +112,7 @@ export class ShellSession {
       const { client, style, jobs } = this.#deps;
       const call = this.#call(signal);
       const ended = await client.terminate(jobId, graceSeconds, call);
-      jobs.note(jobId, { offset: Math.max(from.offset, ended.offset), context: '', ambiguousBytes: 0 });
+      jobs.note(jobId, passedOver(from, ended), ended.done);
       const tail = style.skipsMiddle ? orNull(client.tail(jobId, 1, call)) : null;
       return style.interrupted(ended, (await tail)?.output_path ?? null);
     });
@@ -144,16 +146,27 @@ export class ShellSession {
     }
   }
 
+  async #endingIfAborted<T>(task: Promise<T>, job: JobResult, signal: AbortSignal): Promise<T> {
+    try {
+      return await task;
+    } catch (error) {
+      const { client, background, jobs } = this.#deps;
+      // It stays in the book until it is gone: a session that is deleted meanwhile ends it at once.
+      if (signal.aborted) background(endJob(client, job, { owner: this }).then(() => jobs.forget(job.job_id)));
+      throw error;
+    }
+  }
+
   async #show(answer: JobResult, from: JobPosition, signal: AbortSignal): Promise<JsonValue> {
     const { client, scrubber, style, jobs } = this.#deps;
     try {
       const read = await readOutput(answer, from, { client, scrubber, style, call: this.#call(signal) });
-      jobs.note(answer.job_id, read.position);
+      jobs.note(answer.job_id, read.position, read.job.done);
       return style.output(read.job, read.shown);
     } catch (error) {
       if (!(error instanceof RedactionCostError)) throw error;
       // The model must learn the id: the job may live. What cannot be checked is passed over.
-      jobs.note(answer.job_id, { offset: Math.max(from.offset, answer.offset), context: '', ambiguousBytes: 0 });
+      jobs.note(answer.job_id, passedOver(from, answer), answer.done);
       return failed(error.message, answer.job_id);
     }
   }
@@ -226,6 +239,11 @@ export class ShellSession {
   #call(signal: AbortSignal): CallOptions {
     return { signal, owner: this };
   }
+}
+
+/** Behind what was not shown. */
+function passedOver(from: JobPosition, { offset }: { readonly offset: number }): JobPosition {
+  return { offset: Math.max(from.offset, offset), context: '', ambiguousBytes: 0 };
 }
 
 const START: JobPosition = { offset: 0, context: '', ambiguousBytes: 0 };

@@ -2,15 +2,13 @@
 // before anything is asked of shellctl, and nothing of it but a checked session id ever reaches a script or a path.
 
 import { nameList } from '../../compositor/names.ts';
+import { isJobId } from '../../peers/shellctl/requests.ts';
 import { checked, dict, int, list, model, nullable, type Out, optional, str } from '../../protocol/dialect.ts';
 import { compareNumber } from '../../wiretext/numbers.ts';
 import { isSessionId, type SessionId, workspacePath } from '../../workspaces/session.ts';
 
 /** A snapshot of a long session of the reference may name hundreds; nobody honest comes near this. */
 const MAX_JOB_IDS = 4096;
-
-/** shellctl's ids look like `06101432-k7m`. They become a segment of a URL's path: a dot alone must not be one. */
-const JOB_ID = /^(?!\.+$)[A-Za-z0-9._-]{1,128}$/;
 
 const sessionId = checked(str(), (text) =>
   isSessionId(text) ? null : "session_id must match the 5+2 lowercase hex format '<5 hex><2 hex>'.",
@@ -19,7 +17,7 @@ const sessionId = checked(str(), (text) =>
 const jobIds = checked(list(str()), (ids) => {
   if (new Set(ids).size < ids.length) return 'job_ids must not contain duplicates.';
   if (ids.length > MAX_JOB_IDS) return `job_ids must contain at most ${MAX_JOB_IDS} items.`;
-  return ids.every((id) => JOB_ID.test(id)) ? null : 'job_ids must be ids of shellctl jobs.';
+  return ids.every(isJobId) ? null : 'job_ids must be ids of shellctl jobs.';
 });
 
 const offset = checked(int({ ge: 0 }), (value) =>

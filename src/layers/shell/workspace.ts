@@ -3,7 +3,7 @@
 
 import { CodedError, errorText } from '../../base/errors.ts';
 import type { Logger } from '../../observe/logger.ts';
-import type { CallOptions, ShellctlClient } from '../../peers/shellctl/port.ts';
+import { type CallOptions, type ShellctlClient, ShellctlError } from '../../peers/shellctl/port.ts';
 import type { Background } from '../../workspaces/background.ts';
 import { runToCompletion } from '../../workspaces/complete.ts';
 import { createWorkspace, endText, removeWorkspace, type SessionIdSource } from '../../workspaces/directory.ts';
@@ -44,7 +44,10 @@ export async function makeWorkspace(
   deps: WorkspaceDeps,
   call: CallOptions,
 ): Promise<SessionId> {
-  const id = await createWorkspace(deps.client, deps.ids, call, { background: deps.background });
+  const id = await createWorkspace(deps.client, deps.ids, call, {
+    background: deps.background,
+    discard: (made) => undo(made, deps, call.owner),
+  });
   const leftovers: Promise<void>[] = [];
   const collect: Background = (work) => {
     leftovers.push(work);
@@ -116,31 +119,44 @@ async function undo(id: SessionId, { client, logger }: WorkspaceDeps, owner: unk
   }
 }
 
+/** What is left of a session. */
+export interface SessionRest {
+  /** Null: it has no workspace. */
+  readonly id: SessionId | null;
+  readonly jobIds: readonly string[];
+  /** Some of them may still run. */
+  readonly mayLive: boolean;
+}
+
 /**
- * Removes the workspace of a session (null: it has none), then its jobs, live ones too. What is gone is removed, and what cannot be
- * is logged: a session ends whatever shellctl says. Rejects with the signal's reason.
+ * Removes the workspace of a session, then its jobs, live ones too. What is gone is removed, and what cannot be is logged: a session
+ * ends whatever shellctl says. Rejects with the signal's reason.
  */
 export async function endSession(
-  id: SessionId | null,
-  jobIds: readonly string[],
-  deps: WorkspaceDeps,
+  { id, jobIds, mayLive }: SessionRest,
+  { client, logger, background }: WorkspaceDeps,
   call: CallOptions,
 ): Promise<void> {
-  const { client, logger, background } = deps;
-  if (id !== null) {
+  const removal = async (): Promise<unknown> => {
+    if (id === null) return null;
     try {
       await removeWorkspace(client, id, call, { background });
+      return null;
     } catch (error) {
       call.signal.throwIfAborted();
-      logger.warn('a workspace could not be removed', { session_id: id, error: errorText(error) });
+      return error;
     }
-  }
+  };
+  let failure = await removal();
   const left = await removeJobs(client, jobIds, call);
+  const isAway = failure instanceof ShellctlError && failure.status === null;
+  // A job that wrote until its end may have made the directory again, or kept it from being removed.
+  if (mayLive && !isAway) failure = await removal();
+  if (failure !== null) {
+    logger.warn('a workspace could not be removed', { session_id: id, error: errorText(failure) });
+  }
   if (left.length > 0) {
-    logger.warn('shell jobs could not be deleted', {
-      session_id: id,
-      jobs: left.length,
-      error: left[0]?.error.message,
-    });
+    const [{ error } = { error: null }] = left;
+    logger.warn('shell jobs could not be deleted', { session_id: id, jobs: left.length, error: error?.message });
   }
 }

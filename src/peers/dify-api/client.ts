@@ -5,10 +5,10 @@ import type { JsonValue } from '../../base/json.ts';
 import type { DifyApiSettings } from '../../config/settings.ts';
 import { parseJsonBytes, stringifyJson } from '../../wiretext/json.ts';
 import { createReachability } from '../plugin-daemon/reachability.ts';
-import { createSlots } from '../slots.ts';
 import { DifyApiError, DifyApiRejection } from './errors.ts';
 import { type Channel, type Exchange, type Outgoing, openExchange } from './exchange.ts';
 import { type PassedBody, passBody } from './pass.ts';
+import { createPlaces } from './places.ts';
 
 /** One call. */
 export interface DifyApiCall {
@@ -82,7 +82,7 @@ export function createDifyApiClient(
     readTimeoutMs: timerMs(target.readTimeoutSeconds),
   };
   const poolTimeoutMs = timerMs(target.poolTimeoutSeconds);
-  const slots = createSlots(target.maxConnections, () => new DifyApiError('timeout'));
+  const places = createPlaces(target.maxConnections, poolTimeoutMs, () => new DifyApiError('timeout'));
   const headers: Readonly<Record<string, string>> = {
     'X-Inner-Api-Key': target.innerApiKey,
     Accept: '*/*',
@@ -99,8 +99,12 @@ export function createDifyApiClient(
   });
 
   /** The answer of a call that succeeded; `done` gives its connection back. */
-  async function open(call: DifyApiCall, signal: AbortSignal): Promise<{ exchange: Exchange; done: () => void }> {
-    const release = await slots.acquire(call.owner, poolTimeoutMs, signal);
+  async function open(
+    call: DifyApiCall,
+    place: 'forAnswer' | 'forBody',
+    signal: AbortSignal,
+  ): Promise<{ exchange: Exchange; done: () => void }> {
+    const release = await places[place](call.owner, signal);
     let exchange: Exchange | null = null;
     const done = (): void => {
       exchange?.close();
@@ -122,7 +126,7 @@ export function createDifyApiClient(
   return {
     secrets: [target.innerApiKey, ...base.secrets],
     async json(call, signal) {
-      const { exchange, done } = await open(call, signal);
+      const { exchange, done } = await open(call, 'forAnswer', signal);
       try {
         return parsed(await readAll(exchange, limits.jsonBytes, 'too_large'), exchange.status);
       } finally {
@@ -130,10 +134,10 @@ export function createDifyApiClient(
       }
     },
     async bytes(call, signal) {
-      const { exchange, done } = await open(call, signal);
+      const { exchange, done } = await open(call, 'forBody', signal);
       return passBody(exchange, done, { maxBytes: limits.passedBytes, stallMs: limits.stallMs });
     },
-    load: () => ({ active: slots.used, waiting: slots.waiting }),
+    load: () => ({ active: places.used, waiting: places.waiting }),
     close: () => channel.session.close(),
   };
 }

@@ -78,5 +78,5 @@ function faultOf(code: string, hasHead: boolean): DifyApiFault {
   if (REFUSED.has(code)) return 'connect_failed';
   if (UNKNOWN_NAME.has(code)) return 'name_resolution';
   if (/CERT|TLS|SSL|SELF_SIGNED|UNABLE_TO/.test(code)) return 'tls';
-  return /HTTP|Malformed|Invalid|TooLarge|Header/i.test(code) ? 'bad_response' : 'connect_failed';
+  return /HTTP|Malformed|Invalid|TooLarge|Header|Upgrade/i.test(code) ? 'bad_response' : 'connect_failed';
 }

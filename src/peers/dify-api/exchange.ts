@@ -92,6 +92,9 @@ async function send(session: Bun.FetchSession, outgoing: Outgoing, signal: Abort
       throw new DifyApiError('redirected', status);
     }
     await response.body?.cancel();
+    // User info would become an `Authorization` of somebody else's making.
+    target.username = '';
+    target.password = '';
     url = target.href;
   }
 }

@@ -14,6 +14,8 @@ export interface PassedBody {
   readonly length: number | null;
   /** Errors with DifyApiError. */
   readonly stream: ReadableStream<Uint8Array>;
+  /** Resolves when nothing more will be read, for whatever reason. */
+  readonly over: Promise<void>;
 }
 
 /** Bounds. */
@@ -36,9 +38,11 @@ export function passBody(exchange: Exchange, done: () => void, { maxBytes, stall
   }
   let total = 0;
   let stall: Timer | undefined;
+  const over = Promise.withResolvers<void>();
   const finish = (): void => {
     clearTimeout(stall);
     done();
+    over.resolve();
   };
   /** The taker has what there was: it is its turn. */
   function arm(controller: ReadableStreamDefaultController<Uint8Array>): void {
@@ -77,5 +81,6 @@ export function passBody(exchange: Exchange, done: () => void, { maxBytes, stall
     attachment: /^\s*attachment\b/i.test(headers.get('content-disposition') ?? ''),
     length,
     stream,
+    over: over.promise,
   };
 }

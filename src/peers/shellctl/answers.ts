@@ -2,6 +2,7 @@
 // Unknown keys are ignored, missing ones that have an obvious value get it, wrong types are refused.
 
 import { type JobInfo, type JobResult, type JobStatusView, ShellctlError } from './port.ts';
+import { isJobId } from './requests.ts';
 
 /** An answer as it came. */
 export interface Answer {
@@ -15,7 +16,6 @@ const MAX_DETAIL_LENGTH = 2000;
 const MAX_PROBLEMS = 8;
 const FINAL = new Set(['exited', 'terminated', 'failed', 'lost']);
 const CODE = /^[\w.-]{1,64}$/;
-const MAX_ID_LENGTH = 128;
 
 type Fields = Readonly<Record<string, unknown>>;
 
@@ -48,6 +48,20 @@ export function jobResult(
     offset: read.natural('offset', asked.offset),
     truncated: read.flag('truncated', false),
   };
+}
+
+/** Whether a run was refused because the server knows no `env` (the Python server before it took one): nothing was started. */
+export function refusesEnv({ status, body }: Answer): boolean {
+  if (status !== 422) return false;
+  const value = parse(status, body);
+  const problems: readonly unknown[] = isFields(value) && Array.isArray(value.detail) ? value.detail : [];
+  return problems.some(
+    (problem) =>
+      isFields(problem) &&
+      problem.type === 'extra_forbidden' &&
+      Array.isArray(problem.loc) &&
+      problem.loc.join('.') === 'body.env',
+  );
 }
 
 /** The answer of status and terminate. */
@@ -87,9 +101,7 @@ function reader(answer: Answer) {
     id(): string {
       const id = fields.job_id;
       // What names a job goes into paths and snapshots later.
-      const usable =
-        typeof id === 'string' && id !== '' && id.length <= MAX_ID_LENGTH && !/[^\x21-\x7e]|[/\\]/.test(id);
-      if (!usable) throw wrong(answer, 'job_id');
+      if (typeof id !== 'string' || !isJobId(id)) throw wrong(answer, 'job_id');
       return id;
     },
     text: (key: string, missing: string) => value(key, missing, isText),

@@ -1,9 +1,10 @@
 // The client of shellctl: one per process, shared by all runs (spec 04 §1). Which call is which request; requests.ts says what
 // may be sent, connection.ts sends it, answers.ts reads what comes back.
 
-import { answerObject, jobList, jobResult, jobStatusView } from './answers.ts';
+import { type Answer, answerObject, jobList, jobResult, jobStatusView, refusesEnv } from './answers.ts';
+import { withEnvironment } from './carried-env.ts';
 import { createConnection, type ShellctlAddress, type ShellctlRequest, type ShellctlTiming } from './connection.ts';
-import type { ShellctlClient, WaitOptions } from './port.ts';
+import type { CallOptions, JobResult, RunJob, ShellctlClient, WaitOptions } from './port.ts';
 import { count, inputBody, jobSegment, runBody, seconds, waitBody } from './requests.ts';
 
 /** Options beside the address. */
@@ -23,12 +24,25 @@ const DEFAULT_GRACE_SECONDS = 5;
  */
 export function createShellctlClient(address: ShellctlAddress, options: ShellctlClientOptions): ShellctlClient {
   const connection = createConnection(address, options);
+  // Known from the first job that has one; a server that is replaced by a newer one is asked again by the next process.
+  let takesEnv = true;
+
+  const start = <T>(body: object, job: RunJob, call: CallOptions, read: (answer: Answer) => T): Promise<T> =>
+    connection.ask({ ...waiting('/v1/jobs/run', body, job), env: job.env }, call, read);
+  const started = (answer: Answer): JobResult => jobResult(answer, { jobId: null, offset: 0 });
 
   return {
     // Async throughout: what may not be sent rejects like what could not be.
     async run(job, call) {
-      const request = { ...waiting('/v1/jobs/run', runBody(job), job), env: job.env };
-      return await connection.ask(request, call, (answer) => jobResult(answer, { jobId: null, offset: 0 }));
+      const body = runBody(job);
+      if (!('env' in body)) return await start(body, job, call, started);
+      if (takesEnv) {
+        const result = await start(body, job, call, (answer) => (refusesEnv(answer) ? null : started(answer)));
+        if (result !== null) return result;
+        takesEnv = false;
+      }
+      const script = withEnvironment(job.script, job.env ?? {});
+      return await start(runBody({ ...job, script, env: null }), job, call, started);
     },
     async wait(jobId, options, call) {
       const request = waiting(`${jobPath(jobId)}/wait`, waitBody(options), options);

@@ -59,7 +59,7 @@ export interface RunJob extends WaitOptions {
   readonly script: string;
   /** `~` is the server's home. Left out when null. */
   readonly cwd: string | null;
-  /** Added to the server's environment. Left out when null. */
+  /** Added to the server's environment; put into the script for a server that takes none. Left out when null or empty. */
   readonly env: Readonly<Record<string, string>> | null;
   readonly terminal?: { readonly cols: number; readonly rows: number };
 }

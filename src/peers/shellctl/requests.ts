@@ -6,21 +6,20 @@ import { type RunJob, ShellctlError, type WaitOptions } from './port.ts';
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/;
 /** Go writes the environment with escapes that its runner does not undo; tabs and newlines survive. */
 const ENV_CONTROL = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/;
-const MAX_JOB_ID_LENGTH = 128;
+/** Such as `06101432-k7m`. A segment of a URL's path: dots alone must not be one. */
+const JOB_ID = /^(?!\.+$)[A-Za-z0-9._-]{1,128}$/;
 const MAX_SHOWN_ID_LENGTH = 64;
 /** The idle flush of the reference client, seconds. */
 const DEFAULT_IDLE_FLUSH_SECONDS = 0.5;
 
-/** A job id as a path segment. Ids come from snapshots too: one that no server gives is refused as unknown. */
+/** Whether a text can be the id of a job: in answers, in requests, and in what is remembered of them. */
+export function isJobId(text: string): boolean {
+  return JOB_ID.test(text);
+}
+
+/** A job id as a path segment. Ids come from models and snapshots too: one that no server gives is refused as unknown. */
 export function jobSegment(jobId: string): string {
-  const plausible =
-    jobId !== '' &&
-    jobId.length <= MAX_JOB_ID_LENGTH &&
-    jobId.isWellFormed() &&
-    !CONTROL.test(jobId) &&
-    !/[/\\]/.test(jobId) &&
-    !/^[.]{1,2}$/.test(jobId);
-  if (plausible) return encodeURIComponent(jobId);
+  if (isJobId(jobId)) return jobId;
   const shown = JSON.stringify(jobId.toWellFormed()).slice(1, MAX_SHOWN_ID_LENGTH + 1);
   throw new ShellctlError('job_not_found', null, `Unknown job id: ${shown.replace(/"$/, '')}`);
 }
@@ -30,7 +29,8 @@ export function runBody(job: RunJob): object {
   text('script', job.script, /\0/);
   if (job.script.trim() === '') throw refuse('script is required');
   if (job.cwd !== null) text('cwd', job.cwd, CONTROL);
-  for (const [name, value] of Object.entries(job.env ?? {})) {
+  const env = Object.entries(job.env ?? {});
+  for (const [name, value] of env) {
     if (name === '' || name.includes('=')) throw refuse('names in env must not be empty or contain "="');
     text('a name in env', name, CONTROL);
     text(`the value of env ${name}`, value, ENV_CONTROL);
@@ -38,7 +38,7 @@ export function runBody(job: RunJob): object {
   return {
     script: job.script,
     ...(job.cwd === null ? {} : { cwd: job.cwd }),
-    ...(job.env === null ? {} : { env: job.env }),
+    ...(env.length === 0 ? {} : { env: job.env }),
     ...(job.terminal === undefined ? {} : { terminal: job.terminal }),
     ...waiting(job),
   };

@@ -1,14 +1,15 @@
 // `drive list|pull|push`: the agent's drive and this disk (spec 05 §8, §10.1).
 
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, lstatSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
-import type { JsonObject } from '../../base/json.ts';
+import { isJsonObject, type JsonObject } from '../../base/json.ts';
 import { FULL_ARCHIVE, listFiles, unpack } from '../archive.ts';
-import { invalidAnswer, isObject, OPERATIONS } from '../client.ts';
+import { invalidAnswer, OPERATIONS } from '../client.ts';
+import { downloadTo } from '../download.ts';
 import { SandboxError, SandboxUsageError } from '../errors.ts';
 import type { Words, Workshop } from '../io.ts';
 import { insidePath, safeRelativePath } from '../names.ts';
-import { downloadTo, uploadFile } from '../transfer.ts';
+import { uploadFile } from '../upload.ts';
 import { uploadPacked } from './push.ts';
 
 /** Requests and downloads at once. */
@@ -35,17 +36,10 @@ export async function pullCommand(shop: Workshop, { positionals, values }: Words
   const base = resolve(shop.cwd, typeof given === 'string' && given !== '' ? given : '/mnt/drive');
   const targets = positionals.length > 0 ? positionals : [''];
   const found = new Map<string, JsonObject>();
-  const pages = await parallel(targets, async (target) => {
-    const items = await manifest(shop, target, true);
-    const below = target === '' || target.endsWith('/') ? target : `${target}/`;
-    const wanted = items.filter(({ key }) => key === target || (typeof key === 'string' && key.startsWith(below)));
-    if (wanted.length === 0 && target !== '')
-      throw new SandboxError('key_missing', `nothing in the drive under ${target}`);
-    return wanted;
-  });
+  const pages = await parallel(targets, (target) => itemsBelow(shop, target), shop.signal);
   for (const item of pages.flat()) if (!found.has(String(item.key))) found.set(String(item.key), item);
   const items = [...found.values()].sort((a, b) => (String(a.key) < String(b.key) ? -1 : 1));
-  const pulled = await parallel(items, (item) => pullOne(shop, base, item));
+  const pulled = await parallel(items, (item, signal) => pullOne({ ...shop, signal }, base, item), shop.signal);
   // When all are there: an archive does not overwrite the SKILL.md that came by itself.
   for (const { key, path } of pulled) {
     if (!key.endsWith(`/${FULL_ARCHIVE}`)) continue;
@@ -54,6 +48,17 @@ export async function pullCommand(shop: Workshop, { positionals, values }: Words
   }
   if (values.json === true) await shop.print(`${JSON.stringify({ items: pulled })}\n`);
   else await shop.print(pulled.map(({ path }) => `${path}\n`).join(''));
+}
+
+/** What has this key, or lies below it. */
+async function itemsBelow(shop: Workshop, target: string): Promise<readonly JsonObject[]> {
+  const below = target === '' || target.endsWith('/') ? target : `${target}/`;
+  const items = await manifest(shop, target, true);
+  const wanted = items.filter(({ key }) => key === target || (typeof key === 'string' && key.startsWith(below)));
+  if (wanted.length === 0 && target !== '') {
+    throw new SandboxError('key_missing', `nothing in the drive under ${target}`);
+  }
+  return wanted;
 }
 
 async function pullOne(shop: Workshop, base: string, item: JsonObject) {
@@ -65,7 +70,7 @@ async function pullOne(shop: Workshop, base: string, item: JsonObject) {
   if (typeof url !== 'string' || url === '')
     throw new SandboxError('url_missing', `drive key has no download URL: ${key}`);
   const path = insidePath(base, key);
-  await downloadTo(path, url, typeof size === 'number' ? size : null, shop.progress);
+  await downloadTo(path, url, typeof size === 'number' ? size : null, shop);
   return { key, path };
 }
 
@@ -74,7 +79,7 @@ async function manifest(shop: Workshop, prefix: string, withUrls: boolean): Prom
   const { items } = await shop.client.json(OPERATIONS.driveManifest, 'GET', `/drive/manifest?${query}`);
   if (!Array.isArray(items)) throw invalidAnswer(OPERATIONS.driveManifest);
   return items.map((item) => {
-    if (!isObject(item) || typeof item.key !== 'string') throw invalidAnswer(OPERATIONS.driveManifest);
+    if (!isJsonObject(item) || typeof item.key !== 'string') throw invalidAnswer(OPERATIONS.driveManifest);
     return item;
   });
 }
@@ -96,8 +101,9 @@ export async function pushCommand(shop: Workshop, { positionals, values }: Words
 type Kind = 'file' | 'skill' | 'dir';
 
 function kindOf(path: string, { kind, recursive }: Words['values']): Kind {
-  const stat = statSync(path, { throwIfNoEntry: false });
+  const stat = lstatSync(path, { throwIfNoEntry: false });
   if (stat === undefined) throw new SandboxError('file_missing', `file not found: ${path}`);
+  if (stat.isSymbolicLink()) throw new SandboxError('link_refused', `symbolic links are not uploaded: ${path}`);
   if (kind !== undefined && kind !== 'skill' && kind !== 'dir')
     throw new SandboxUsageError('--kind must be skill or dir');
   if (!stat.isDirectory()) {
@@ -111,18 +117,18 @@ function kindOf(path: string, { kind, recursive }: Words['values']): Kind {
 }
 
 async function itemsOf(shop: Workshop, path: string, key: string, kind: Kind): Promise<readonly JsonObject[]> {
-  if (kind === 'file') return [itemOf(key, (await uploadFile(shop.client, path, shop.progress)).id)];
+  if (kind === 'file') return [itemOf(key, (await uploadFile(shop.client, path, shop)).id)];
   if (kind === 'dir') {
     const items: JsonObject[] = [];
     for (const file of listFiles(path)) {
-      items.push(itemOf(`${key}/${file}`, (await uploadFile(shop.client, join(path, file), shop.progress)).id));
+      items.push(itemOf(`${key}/${file}`, (await uploadFile(shop.client, join(path, file), shop)).id));
     }
     return items;
   }
   const entry = join(path, 'SKILL.md');
   if (!existsSync(entry)) throw new SandboxError('skill_invalid', `a skill has a SKILL.md: ${path}`);
   const metadata = frontMatter(readFileSync(entry, 'utf8').slice(0, FRONT_MATTER_CHARS));
-  const skill = itemOf(`${key}/SKILL.md`, (await uploadFile(shop.client, entry, shop.progress)).id);
+  const skill = itemOf(`${key}/SKILL.md`, (await uploadFile(shop.client, entry, shop)).id);
   const archive = itemOf(`${key}/${FULL_ARCHIVE}`, await uploadPacked(shop, path));
   return [{ ...skill, is_skill: true, ...(metadata === null ? {} : { skill_metadata: metadata }) }, archive];
 }
@@ -145,24 +151,28 @@ function frontMatter(text: string): JsonObject | null {
   return pairs.length === 0 ? null : Object.fromEntries(pairs);
 }
 
-/** Maps with at most PARALLEL at once; the first failure is thrown, nothing new is begun after it. */
-async function parallel<T, R>(inputs: readonly T[], work: (input: T) => Promise<R>): Promise<readonly R[]> {
+/** Maps with at most PARALLEL at once. The first failure ends the others, and is thrown when they have cleaned up. */
+async function parallel<T, R>(
+  inputs: readonly T[],
+  work: (input: T, signal: AbortSignal) => Promise<R>,
+  outer: AbortSignal,
+): Promise<readonly R[]> {
   const results: R[] = [];
-  let next = 0;
-  let failed = false;
+  const failure = new AbortController();
+  const signal = AbortSignal.any([outer, failure.signal]);
+  const queue = inputs.entries();
   const lane = async (): Promise<void> => {
-    while (next < inputs.length && !failed) {
-      const index = next;
-      next += 1;
+    // The lanes share the iterator: each takes what is next.
+    for (const [index, input] of queue) {
+      if (signal.aborted) return;
       try {
-        // The index is within the list.
-        results[index] = await work(inputs[index] as T);
+        results[index] = await work(input, signal);
       } catch (error) {
-        failed = true;
-        throw error;
+        failure.abort(error);
       }
     }
   };
-  await Promise.all(Array.from({ length: Math.min(PARALLEL, inputs.length) }, lane));
+  await Promise.all(Array.from({ length: PARALLEL }, lane));
+  signal.throwIfAborted();
   return results;
 }

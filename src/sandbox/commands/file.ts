@@ -1,16 +1,19 @@
 // `file upload` and `file download` (spec 05 §8).
 
 import { resolve } from 'node:path';
-import { type FileMapping, isObject } from '../client.ts';
+import { isJsonObject } from '../../base/json.ts';
+import { parseJson } from '../answers.ts';
+import type { FileMapping } from '../client.ts';
+import { downloadInto } from '../download.ts';
 import { SandboxError, SandboxUsageError } from '../errors.ts';
 import type { Words, Workshop } from '../io.ts';
-import { downloadInto, uploadFile } from '../transfer.ts';
+import { uploadFile } from '../upload.ts';
 
 /** `file upload PATH`: prints the mapping of the new file, with a URL for browsers. */
 export async function uploadCommand(shop: Workshop, { positionals }: Words): Promise<void> {
   const [path, ...rest] = positionals;
   if (path === undefined || rest.length > 0) throw new SandboxUsageError('usage: dify-agent file upload PATH');
-  const { reference } = await uploadFile(shop.client, resolve(shop.cwd, path), shop.progress);
+  const { reference } = await uploadFile(shop.client, resolve(shop.cwd, path), shop);
   const mapping = { transfer_method: 'tool_file', reference } as const;
   let downloadUrl: string | null = null;
   try {
@@ -27,7 +30,7 @@ export async function uploadCommand(shop: Workshop, { positionals }: Words): Pro
 export async function downloadCommand(shop: Workshop, words: Words): Promise<void> {
   const { file, directory } = readWords(words);
   const { download_url: url, ...found } = await shop.client.download({ file }, 'sandbox');
-  await shop.print(`${await downloadInto(resolve(shop.cwd, directory), { url, ...found }, shop.progress)}\n`);
+  await shop.print(`${await downloadInto(resolve(shop.cwd, directory), { url, ...found }, shop)}\n`);
 }
 
 interface DownloadWords {
@@ -61,15 +64,8 @@ function mappingOf(method: string, target: string): FileMapping {
 }
 
 function readMapping(text: string): FileMapping {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch {
-    throw new SandboxUsageError('--mapping must be a JSON object');
-  }
-  // A JSON object has JSON members; each is checked.
-  const mapping = value as Parameters<typeof isObject>[0];
-  if (!isObject(mapping)) throw new SandboxUsageError('--mapping must be a JSON object');
+  const mapping = parseJson(text);
+  if (!isJsonObject(mapping)) throw new SandboxUsageError('--mapping must be a JSON object');
   const { transfer_method: method, reference, url } = mapping;
   const target = method === 'remote_url' ? url : reference;
   if (typeof method !== 'string' || typeof target !== 'string') {

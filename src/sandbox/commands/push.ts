@@ -3,13 +3,14 @@
 import { readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join, resolve } from 'node:path';
-import type { JsonObject, JsonValue } from '../../base/json.ts';
+import { isJsonObject, type JsonObject, type JsonValue } from '../../base/json.ts';
+import { parseJson } from '../answers.ts';
 import { pack } from '../archive.ts';
-import { isObject, OPERATIONS } from '../client.ts';
+import { OPERATIONS } from '../client.ts';
 import { SandboxError, SandboxUsageError } from '../errors.ts';
 import type { Words, Workshop } from '../io.ts';
 import { isSafeSegment } from '../names.ts';
-import { uploadFile } from '../transfer.ts';
+import { uploadFile } from '../upload.ts';
 
 /** A specification names files; it does not hold them. */
 const MAX_SPECIFICATION_BYTES = 1024 * 1024;
@@ -42,14 +43,8 @@ async function readSpecification(shop: Workshop, from: string): Promise<JsonObje
     from === '-'
       ? await shop.readInput(MAX_SPECIFICATION_BYTES)
       : readBounded(resolve(shop.cwd, from), MAX_SPECIFICATION_BYTES);
-  let value: JsonValue | undefined;
-  try {
-    // What JSON.parse answers is a JSON value.
-    value = JSON.parse(text) as JsonValue;
-  } catch {
-    value = undefined;
-  }
-  if (!isObject(value)) throw new SandboxUsageError('the specification must be a JSON object');
+  const value = parseJson(text);
+  if (!isJsonObject(value)) throw new SandboxUsageError('the specification must be a JSON object');
   const unknown = Object.keys(value).find((key) => !MEMBERS.includes(key));
   if (unknown !== undefined) {
     throw new SandboxUsageError(`unknown member ${JSON.stringify(unknown)}; known: ${MEMBERS.join(', ')}`);
@@ -59,23 +54,22 @@ async function readSpecification(shop: Workshop, from: string): Promise<JsonObje
 
 /** A path, `{name, path}`, or `{name}`, which deletes. */
 async function pushed(shop: Workshop, group: 'files' | 'skills', entry: JsonValue): Promise<JsonObject> {
-  const path = isObject(entry) ? entry.path : entry;
-  const given = isObject(entry) ? entry.name : undefined;
+  const path = isJsonObject(entry) ? entry.path : entry;
+  const given = isJsonObject(entry) ? entry.name : undefined;
   if (path === undefined && typeof given === 'string') return { name: safeName(given), file_ref: null };
   if (typeof path !== 'string' || path === '' || (given !== undefined && typeof given !== 'string')) {
     throw new SandboxUsageError(`each of ${group} is a path, {"name","path"}, or {"name"} to delete`);
   }
   const full = resolve(shop.cwd, path);
   const name = safeName(given ?? basename(full).replace(group === 'skills' ? /\.zip$/ : /$^/, ''));
-  const id =
-    group === 'skills' ? await uploadSkill(shop, full) : (await uploadFile(shop.client, full, shop.progress)).id;
+  const id = group === 'skills' ? await uploadSkill(shop, full) : (await uploadFile(shop.client, full, shop)).id;
   return { name, file_ref: { kind: 'tool_file', id } };
 }
 
 /** A directory is packed; a file is taken for a packed one. */
 async function uploadSkill(shop: Workshop, path: string): Promise<string> {
   if (statSync(path, { throwIfNoEntry: false })?.isDirectory() !== true) {
-    return (await uploadFile(shop.client, path, shop.progress)).id;
+    return (await uploadFile(shop.client, path, shop)).id;
   }
   return await uploadPacked(shop, path);
 }
@@ -85,7 +79,7 @@ export async function uploadPacked(shop: Workshop, directory: string): Promise<s
   const archive = join(tmpdir(), `dify-agent-${crypto.randomUUID()}.zip`);
   try {
     await pack(directory, archive);
-    return (await uploadFile(shop.client, archive, shop.progress)).id;
+    return (await uploadFile(shop.client, archive, shop)).id;
   } finally {
     rmSync(archive, { force: true });
   }

@@ -4,6 +4,7 @@
 import { Elysia } from 'elysia';
 import { CodedError } from '../../base/errors.ts';
 import type { LocatedSandbox } from '../../layers/sandbox-locator.ts';
+import { maskSecrets } from '../../observe/secrets.ts';
 import type { RunComposition, SessionSnapshot } from '../../protocol/runs.ts';
 import { type Look, WorkspaceFileError, type WorkspaceFiles } from '../../workspaces/files.ts';
 import type { StubEnvironments } from '../../workspaces/ports.ts';
@@ -136,6 +137,10 @@ export function fileRoutes({ files, stub, locate, limits }: FileRoutesDeps) {
           const issued = await stub.issue({ context, sessionId, driveRef });
           try {
             return { file: await room.upload(sessionId, path, issued.env, options) };
+          } catch (error) {
+            if (!(error instanceof WorkspaceFileError)) throw error;
+            // The tool's own words, which may repeat its environment.
+            throw new WorkspaceFileError(error.fault, maskSecrets(error.message, issued.secrets), { cause: error });
           } finally {
             issued.revoke();
           }

@@ -4,6 +4,8 @@
 
 import { Elysia } from 'elysia';
 import type { StubCaller } from '../../stub/caller.ts';
+import type { AssetBytes } from '../../stub/config-assets.ts';
+import type { AssetKind } from '../../stub/names.ts';
 import type { StubOperations } from '../../stub/operations.ts';
 import { stringifyJson } from '../../wiretext/json.ts';
 import type { BodyBudget } from '../body.ts';
@@ -20,8 +22,11 @@ export interface StubRoutesDeps {
   readonly bodyTimeoutMs: number;
   /** Memory that bodies share with those of other routes. Absent: they are not counted. */
   readonly budget?: BodyBudget;
-  /** Lifts the idle time-out of a request's connection: the Dify API may take its time. */
-  readonly keepOpen: (request: Request) => void;
+  /**
+   * Lifts the idle time-out of a request's connection: the Dify API may take its time. Returns what sets it again, for a
+   * caller may not take its time with the answer, nor keep the connection for ever.
+   */
+  readonly keepOpen: (request: Request) => () => void;
 }
 
 /** Where the name or ticket stands in a path: `/agent-stub/config/files/{name}/pull`. */
@@ -70,19 +75,39 @@ export function stubRoutes({ operations, bodyTimeoutMs, budget, keepOpen }: Stub
       const caller = await call.stub.authenticate(call.request.headers.get('authorization'));
       return handle({ ...call, caller });
     });
+  /** Waits for the Dify API as long as it takes. */
+  async function patiently<T>({ request }: Call, ask: () => Promise<T>): Promise<T> {
+    const becomeImpatient = keepOpen(request);
+    try {
+      return await ask();
+    } finally {
+      becomeImpatient();
+    }
+  }
   /** Asks the Dify API and answers with JSON. */
   const reads = (ask: (call: SecuredCall) => Promise<object>) =>
-    secured(async (call) => {
-      keepOpen(call.request);
-      return jsonResponse(200, stringifyJson(await ask(call)));
-    });
+    secured(async (call) => jsonResponse(200, stringifyJson(await patiently(call, () => ask(call)))));
   /** The same with a body. */
   const writes = (ask: (call: SecuredCall, body: unknown) => Promise<object>) =>
     secured(async (call) => {
       const body = await readStubBody(call.request, limits);
-      keepOpen(call.request);
-      return jsonResponse(200, stringifyJson(await ask(call, body)));
+      return jsonResponse(200, stringifyJson(await patiently(call, () => ask(call, body))));
     });
+  /** Bytes that pass through; pass.ts sees to it that they are taken. */
+  const passes = async ({ request }: Call, asset: () => Promise<AssetBytes>): Promise<Response> => {
+    const becomeImpatient = keepOpen(request);
+    try {
+      const bytes = await asset();
+      void bytes.over.then(becomeImpatient);
+      return bytesAnswer(bytes);
+    } catch (error) {
+      becomeImpatient();
+      throw error;
+    }
+  };
+
+  const pull = ({ stub, caller, path, request }: SecuredCall, kind: AssetKind) =>
+    stub.config.pull(caller, kind, segmentOf(path, NAME), request.signal);
 
   return new Elysia({ name: 'stub' })
     .post(
@@ -127,27 +152,17 @@ export function stubRoutes({ operations, bodyTimeoutMs, budget, keepOpen }: Stub
     )
     .get(
       '/agent-stub/config/skills/:name/pull',
-      secured(async ({ stub, caller, path, request }) => {
-        keepOpen(request);
-        return bytesAnswer(await stub.config.pull(caller, 'skill', segmentOf(path, NAME), request.signal));
-      }),
+      secured((call) => passes(call, () => pull(call, 'skill'))),
       unlisted,
     )
     .get(
       '/agent-stub/config/files/:name/pull',
-      secured(async ({ stub, caller, path, request }) => {
-        keepOpen(request);
-        return bytesAnswer(await stub.config.pull(caller, 'file', segmentOf(path, NAME), request.signal));
-      }),
+      secured((call) => passes(call, () => pull(call, 'file'))),
       unlisted,
     )
     .get(
       '/agent-stub/config/downloads/:ticket',
-      open(async ({ stub, path, request }) => {
-        const body = await stub.downloadAsset(segmentOf(path, NAME), request.signal);
-        keepOpen(request);
-        return bytesAnswer(body);
-      }),
+      open((call) => passes(call, () => call.stub.downloadAsset(segmentOf(call.path, NAME), call.request.signal))),
       unlisted,
     )
     .post(

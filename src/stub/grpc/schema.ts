@@ -126,33 +126,45 @@ export function createCodecs(): StubCodecs {
 function codec<T extends object>(type: protobuf.Type): Codec<T> {
   return {
     encode: (message) => Buffer.from(type.encode(withoutDefaults(type, message)).finish()),
+    // The plain reader: the one for Buffers takes a text that ends too early for a shorter one.
     // What a type of DESCRIPTOR decodes to has the members that its interface above declares.
-    decode: (bytes) => filled(type, type.toObject(type.decode(bytes), { longs: Number })) as T,
+    decode: (bytes) => filled(type, type.toObject(type.decode(new protobuf.Reader(bytes)), { longs: Number })) as T,
   };
 }
 
 /** Implicit fields are absent on the wire when they have their default; protobufjs writes what it is given. */
 function withoutDefaults(type: protobuf.Type, message: object): Record<string, unknown> {
-  const kept = Object.entries(message).filter(([name, value]) => {
-    const field = type.fields[name];
-    return field !== undefined && value !== undefined && (isOptional(field) || value !== field.typeDefault);
-  });
-  return Object.fromEntries(kept);
+  const kept: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(message)) {
+    const field = type.fields[name]?.resolve();
+    if (field === undefined || value === undefined) continue;
+    if (field.resolvedType instanceof protobuf.Type) kept[name] = withoutDefaults(field.resolvedType, value);
+    else if (field.repeated || isOptional(field) || value !== defaultOf(field)) kept[name] = value;
+  }
+  return kept;
 }
 
 /** Implicit fields have their default when they were absent. */
-function filled(type: protobuf.Type, found: Record<string, unknown>): object {
+function filled(type: protobuf.Type, found: Readonly<Record<string, unknown>>): object {
   const message: Record<string, unknown> = {};
   for (const field of type.fieldsArray) {
-    field.resolve();
-    if (found[field.name] !== undefined) message[field.name] = found[field.name];
+    const value = found[field.resolve().name];
+    if (field.resolvedType instanceof protobuf.Type) {
+      // What `toObject` made of a message is an object.
+      if (value !== undefined) message[field.name] = filled(field.resolvedType, value as Record<string, unknown>);
+    } else if (value !== undefined) message[field.name] = value;
     else if (field.repeated) message[field.name] = [];
-    else if (!isOptional(field)) message[field.name] = field.type === 'int64' ? 0 : field.typeDefault;
+    else if (!isOptional(field)) message[field.name] = defaultOf(field);
   }
   return message;
 }
 
 /** Whether absence can be told from the default. */
 function isOptional(field: protobuf.Field): boolean {
-  return field.resolvedType !== null || field.options?.proto3_optional === true;
+  return field.options?.proto3_optional === true;
+}
+
+/** Of the types in DESCRIPTOR; protobufjs has an object for the zero of 64 bits. */
+function defaultOf({ type }: protobuf.Field): string | number {
+  return type === 'string' ? '' : 0;
 }

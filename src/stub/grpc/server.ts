@@ -2,12 +2,15 @@
 // this file is loaded only when a `grpc://` URL is configured.
 
 import { readFileSync } from 'node:fs';
+import { createSecureContext } from 'node:tls';
 import {
   type handleUnaryCall,
+  logVerbosity,
   Server,
   ServerCredentials,
   type ServerUnaryCall,
   type sendUnaryData,
+  setLogVerbosity,
   status,
 } from '@grpc/grpc-js';
 import { CodedError, errorText } from '../../base/errors.ts';
@@ -16,13 +19,16 @@ import { parseJson } from '../../wiretext/json.ts';
 import type { StubCaller } from '../caller.ts';
 import { InvalidStubRequest } from '../errors.ts';
 import type { StubOperations } from '../operations.ts';
+import { createDoorman } from './doorman.ts';
 import { type Codec, createCodecs, PATHS } from './schema.ts';
-import { refusalOf } from './status.ts';
+import { type GrpcRefusal, refusalOf } from './status.ts';
 
 /** Largest message (spec 05 §12.1). */
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 /** How long a stop waits for calls that are under way, ms. */
 const DRAIN_MS = 5_000;
+/** Calls at once on one connection. */
+const MAX_STREAMS = 256;
 
 export interface StubGrpcOptions {
   /** Made at the first call. */
@@ -32,6 +38,8 @@ export interface StubGrpcOptions {
   /** PEM files; null: plaintext. */
   readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
   readonly logger: Logger;
+  /** Other timings than the usual ones; for tests. Milliseconds: for a request to arrive; for a stop to wait. */
+  readonly timings?: { readonly messageMs?: number; readonly drainMs?: number };
 }
 
 export interface StubGrpcServer {
@@ -42,14 +50,28 @@ export interface StubGrpcServer {
 }
 
 export function createStubGrpcServer(options: StubGrpcOptions): StubGrpcServer {
-  const { operations, logger } = options;
+  const { operations, logger, timings = {} } = options;
+  // What it would print to standard error is in the errors that it gives us.
+  setLogVerbosity(logVerbosity.NONE);
   const codecs = createCodecs();
+  const doorman = createDoorman({
+    authenticate: async (authorization) => (await operations()).authenticate(authorization),
+    refusal: (error) => refusalOf(error, 'invalid Agent Stub request') ?? unexpected('authentication', error),
+    ...(timings.messageMs === undefined ? {} : { messageMs: timings.messageMs }),
+  });
   const server = new Server({
     'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
     'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
+    'grpc.max_concurrent_streams': MAX_STREAMS,
+    interceptors: [doorman.interceptor],
   });
 
-  /** A method: token first, then the message (§12.1), then the operation. */
+  function unexpected(path: string, error: unknown): GrpcRefusal {
+    logger.error('agent stub: unexpected error', { method: path, error });
+    return { code: status.INTERNAL, details: 'internal Agent Stub error' };
+  }
+
+  /** A method: the doorman has seen the token; then the message, then the operation. */
   function method<Q, A>(
     path: string,
     request: Codec<Q>,
@@ -59,23 +81,31 @@ export function createStubGrpcServer(options: StubGrpcOptions): StubGrpcServer {
   ) {
     const handle: handleUnaryCall<Buffer, A> = (call, callback) => {
       const abort = new AbortController();
-      call.on('cancelled', () => abort.abort());
+      let answered = false;
+      // The library says so at the end of every call.
+      call.on('cancelled', () => {
+        if (!answered) abort.abort();
+      });
       run(call, abort.signal).then(
-        (value) => callback(null, value),
-        (error: unknown) => refuse(path, error, invalid, abort.signal, callback),
+        (value) => {
+          answered = true;
+          callback(null, value);
+        },
+        (error: unknown) => {
+          answered = true;
+          refuse(path, error, invalid, abort.signal, callback);
+        },
       );
     };
     const run = async (call: ServerUnaryCall<Buffer, A>, signal: AbortSignal): Promise<A> => {
-      const stub = await operations();
-      const [authorization] = call.metadata.get('authorization');
-      const caller = await stub.authenticate(typeof authorization === 'string' ? authorization : null);
-      return await work(stub, caller, decoded(request, call.request), signal);
+      const caller = doorman.callerOf(call.metadata);
+      return await work(await operations(), caller, decoded(request, call.request), signal);
     };
     const definition = {
       path,
       requestStream: false,
       responseStream: false,
-      // The bytes as they came: whoever has no token has nothing parsed.
+      // The bytes as they came: what is wrong with them is told in our words.
       requestSerialize: (bytes: Buffer) => bytes,
       requestDeserialize: (bytes: Buffer) => bytes,
       responseSerialize: (value: A) => answer.encode(value),
@@ -95,10 +125,7 @@ export function createStubGrpcServer(options: StubGrpcOptions): StubGrpcServer {
     if (refusal !== null) callback(refusal);
     // Nobody hears this answer: the caller has gone.
     else if (signal.aborted) callback({ code: status.CANCELLED, details: 'cancelled' });
-    else {
-      logger.error('agent stub: unexpected error', { method: path, error });
-      callback({ code: status.INTERNAL, details: 'internal Agent Stub error' });
-    }
+    else callback(unexpected(path, error));
   }
 
   const connect = method(
@@ -152,7 +179,7 @@ export function createStubGrpcServer(options: StubGrpcOptions): StubGrpcServer {
     },
     async stop() {
       const { promise, resolve } = Promise.withResolvers<void>();
-      const timer = setTimeout(resolve, DRAIN_MS);
+      const timer = setTimeout(resolve, timings.drainMs ?? DRAIN_MS);
       server.tryShutdown(() => resolve());
       await promise;
       clearTimeout(timer);
@@ -177,14 +204,15 @@ function parsed(text: string): unknown {
 
 function credentialsOf(tls: StubGrpcOptions['tls']): ServerCredentials {
   if (tls === null) return ServerCredentials.createInsecure();
-  const pair = {
-    cert_chain: pem('DIFY_AGENT_STUB_GRPC_TLS_CERT', tls.certFile),
-    private_key: pem('DIFY_AGENT_STUB_GRPC_TLS_KEY', tls.keyFile),
-  };
+  const cert_chain = pem('DIFY_AGENT_STUB_GRPC_TLS_CERT', tls.certFile);
+  const private_key = pem('DIFY_AGENT_STUB_GRPC_TLS_KEY', tls.keyFile);
   try {
-    return ServerCredentials.createSsl(null, [pair]);
+    // Tried here, because the library would only fail to listen.
+    createSecureContext({ cert: cert_chain, key: private_key });
+    return ServerCredentials.createSsl(null, [{ cert_chain, private_key }]);
   } catch (error) {
-    throw new CodedError('grpc_tls', `DIFY_AGENT_STUB_GRPC_TLS_CERT: ${errorText(error)}`, { cause: error });
+    const problem = `DIFY_AGENT_STUB_GRPC_TLS_CERT and DIFY_AGENT_STUB_GRPC_TLS_KEY: ${errorText(error)}`;
+    throw new CodedError('grpc_tls', problem, { cause: error });
   }
 }
 

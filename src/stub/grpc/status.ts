@@ -15,9 +15,11 @@ export function refusalOf(error: unknown, invalid: string): GrpcRefusal | null {
   if (!(error instanceof StubError)) return null;
   // The stub's own 401 speaks of the token; one of the Dify API is the server's trouble and comes as a failed precondition.
   const code = error.status === 401 && error.message === TOKEN_TEXT ? status.UNAUTHENTICATED : codeOf(error.status);
-  // A text that is no text of a header would break the call.
-  return { code, details: error.message.toWellFormed() };
+  return { code, details: error.message.slice(0, MAX_DETAILS_CHARS).toWellFormed() };
 }
+
+/** Details travel in a header, percent-encoded (up to nine characters for one); clients take 8 KiB of headers as a rule. */
+const MAX_DETAILS_CHARS = 600;
 
 const TOKEN_TEXT = 'invalid or missing Agent Stub authorization';
 

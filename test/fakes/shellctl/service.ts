@@ -26,6 +26,8 @@ export interface ServiceOptions {
   /** What jobs inherit. */
   readonly env: Readonly<Record<string, string>>;
   readonly sanitise: boolean;
+  /** Whether a run may have `env`. */
+  readonly takesEnv: boolean;
 }
 
 /** Answers calls; throws Refusal. */
@@ -52,7 +54,7 @@ const INTEGER = { kind: 'integer' } as const;
 const NUMBER = { kind: 'number' } as const;
 const ID_LETTERS = '0123456789abcdefghjkmnpqrstvwxyz';
 
-export function createService({ dialect, home, jobsDir, env, sanitise }: ServiceOptions): Service {
+export function createService({ dialect, home, jobsDir, env, sanitise, takesEnv }: ServiceOptions): Service {
   const limits = LIMITS[dialect];
   const jobs = new Map<string, Job>();
   let stalled = false;
@@ -63,7 +65,7 @@ export function createService({ dialect, home, jobsDir, env, sanitise }: Service
   const RUN: Rules = {
     script: { kind: 'text', required: true },
     cwd: { kind: 'text', nullable: true },
-    env: { kind: 'env', nullable: true },
+    ...(takesEnv ? { env: { kind: 'env', nullable: true } satisfies FieldRule } : {}),
     terminal: { kind: 'terminal', nullable: true },
     timeout: { ...NUMBER, above: 0, max: MAX_TIMEOUT },
     ...waiting,

@@ -174,8 +174,22 @@ describe('deleting', () => {
       body: { script: expect.stringContaining(`"$HOME/workspace/${id}"`) },
     });
     const deletions = rest.filter(({ method }) => method === 'DELETE');
-    expect(deletions).toHaveLength(5);
+    expect(new Set(deletions.map(({ path }) => path)).size).toBe(6);
     for (const { query } of deletions) expect(query).toMatch(/force=true&grace_seconds=0/);
+    // Once more after jobs that ran: they may have written until their end.
+    expect(linesOf(rest).filter((line) => line === 'POST /v1/jobs/run')).toHaveLength(1);
+  });
+
+  test('takes one job when all of the session are known to be over', async () => {
+    const shell = start();
+    const { exit, ask } = await shell.enter();
+    await ask('shell_run', { script: 'echo x' });
+    const { job_id } = await ask('shell_run', { script: 'sleep 0.3; echo y', timeout: 0.1 });
+    expect(await ask('shell_wait', { job_id: String(job_id) })).toMatchObject({ done: true });
+    shell.fake.forgetRequests();
+    await exit('delete');
+    await shell.background.settle(5000);
+    expect(linesOf(shell.fake.requests)).toEqual(['POST /v1/jobs/run', ...Array(3).fill('DELETE /v1/jobs/ID')]);
   });
 
   test('works in a run that only cleans up, also when workspace and jobs are gone', async () => {

@@ -186,18 +186,25 @@ describe('shell_run', () => {
     });
   });
 
-  test('a job that is lost by a cancel is ended', async () => {
+  test.each([
+    ['before its id is known', false],
+    ['while it is waited for', true],
+  ])('a job that is lost by a cancel %s is ended and forgotten', async (_, late) => {
     const controller = new AbortController();
     const before = world.fake.jobIds().length;
+    const { job_ids } = shell.state;
     const running = shell.call('shell_run', { script: 'echo > begun; sleep 600' }, controller.signal);
     await until('the job', () =>
-      existsSync(join(world.fake.home, 'workspace', String(shell.state.session_id), 'begun')),
+      late
+        ? world.fake.requests.some(({ path }) => path.endsWith('/wait'))
+        : existsSync(join(world.fake.home, 'workspace', String(shell.state.session_id), 'begun')),
     );
     controller.abort(new Error('cancelled'));
     expect(running).rejects.toThrow('cancelled');
     await running.catch(() => {});
     await until('its end', () => world.background.pending === 0);
     expect(world.fake.jobIds()).toHaveLength(before);
+    expect(shell.state.job_ids).toEqual(job_ids);
   });
 });
 

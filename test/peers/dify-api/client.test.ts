@@ -1,8 +1,8 @@
 // The client of the Dify API against the fake one: keys, redirects, time-outs, bounds, cancelling, the pool.
 
 import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
-import { createDifyApiClient, type DifyApiCall, type DifyApiClient } from '../../../src/peers/dify-api/client.ts';
 import type { DifyApiLimits, DifyApiTarget } from '../../../src/peers/dify-api/client.ts';
+import { createDifyApiClient, type DifyApiCall, type DifyApiClient } from '../../../src/peers/dify-api/client.ts';
 import { type FakeDifyApi, htmlPage, jsonError, startFakeDifyApi } from '../../fakes/dify-api.ts';
 import { until } from '../../support/until.ts';
 
@@ -140,7 +140,9 @@ describe('redirects', () => {
   });
 
   test('in circles end', async () => {
-    api.misbehave(...Array.from({ length: 9 }, () => ({ kind: 'redirect', status: 307, location: UPLOAD.path }) as const));
+    api.misbehave(
+      ...Array.from({ length: 9 }, () => ({ kind: 'redirect', status: 307, location: UPLOAD.path }) as const),
+    );
     await expect(client().json(UPLOAD, NEVER)).rejects.toMatchObject({ fault: 'redirected' });
     await until('the last', () => api.requests.length === 6);
   });
