@@ -54,7 +54,7 @@ export function createRenderer(colour: boolean): Renderer {
         return line(CYAN, `→ ${printable(data.part.tool_name)} ${short(data.part.args)}`);
       case 'function_tool_result':
       case 'output_tool_result': {
-        const part = 'part' in data ? data.part : data.result;
+        const part = data.part ?? data.result;
         const refused = part.part_kind === 'retry-prompt' ? 'to be called again: ' : '';
         return line(GREY, `← ${printable(part.tool_name ?? '')} ${refused}${short(part.content)}`);
       }

@@ -110,18 +110,14 @@ function foldData(view: RunView, data: StreamEventData): RunView {
     case 'function_tool_call':
     case 'output_tool_call': {
       const { tool_call_id: toolCallId, tool_name: toolName, args } = data.part;
-      // JSON on the wire, whatever the server's own type is.
-      const given = (args ?? null) as JsonValue;
-      const item: ToolItem = { kind: 'tool', toolCallId, toolName, args: given, state: 'called', result: null };
+      const item: ToolItem = { kind: 'tool', toolCallId, toolName, args: args ?? null, state: 'called', result: null };
       return { ...view, items: [...view.items, item] };
     }
     case 'function_tool_result':
     case 'output_tool_result': {
-      const part = 'part' in data ? data.part : data.result;
-      const { tool_call_id: toolCallId, tool_name: toolName } = part;
+      const part = data.part ?? data.result;
+      const { tool_call_id: toolCallId, tool_name: toolName, content: result = null } = part;
       const state = part.part_kind === 'tool-return' ? 'returned' : 'retried';
-      // The content of either part is JSON on the wire.
-      const result = part.content as JsonValue;
       const place = view.items.findLastIndex((item) => item.kind === 'tool' && item.toolCallId === toolCallId);
       const call = view.items[place];
       if (call?.kind === 'tool') return { ...view, items: view.items.with(place, { ...call, state, result }) };

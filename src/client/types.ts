@@ -1,21 +1,16 @@
 // What the client sends and receives. Requests are typed as callers write them (fields with defaults may be left out),
-// events as a union that narrows by `type`. Types only: nothing of the server is in the bundle.
+// events as a union that narrows by `type`. Nothing of the server's is in it: test/client/wire.types.ts holds the two together.
 
-import type {
-  AgentStreamEvent,
-  FunctionToolCallEvent,
-  FunctionToolResultEvent,
-  PartDeltaEvent,
-} from '../protocol/events.ts';
-import type { LifecycleState, RunRecord, RunStatus, TerminalStatus } from '../protocol/runs.ts';
+import type { JsonObject, JsonValue } from './json.ts';
+import type { StreamEventData } from './stream-events.ts';
 
-export type { RunStatus, TerminalStatus };
+export type { JsonObject, JsonValue } from './json.ts';
+export type * from './stream-events.ts';
 
-/** What JSON.parse yields. */
-export type JsonValue = null | boolean | number | string | readonly JsonValue[] | JsonObject;
-export interface JsonObject {
-  readonly [key: string]: JsonValue;
-}
+export type RunStatus = 'running' | TerminalStatus;
+export type TerminalStatus = 'succeeded' | 'failed' | 'cancelled';
+/** `active` is never in a snapshot. */
+export type LifecycleState = 'new' | 'active' | 'suspended' | 'closed';
 
 /**
  * What resumes an agent. Opaque: keep it as it came, or as JSON. Integers beyond 2^53 in it are `JSON.rawJSON` objects, which
@@ -77,8 +72,17 @@ export interface CreateRunResponse {
   readonly status: RunStatus;
 }
 
-/** Newer servers add `error_type`. */
-export type RunStatusResponse = RunRecord & { readonly error_type?: string | null };
+export interface RunStatusResponse {
+  readonly run_id: string;
+  readonly status: RunStatus;
+  /** RFC 3339, as `updated_at`. */
+  readonly created_at: string;
+  readonly updated_at: string;
+  /** Why a run failed or was cancelled. */
+  readonly error: string | null;
+  /** Newer servers. */
+  readonly error_type?: string | null;
+}
 
 export interface CancelRunRequest {
   /** For programs. */
@@ -107,42 +111,6 @@ interface Envelope {
   /** RFC 3339, the producer's clock. */
   readonly created_at: string;
 }
-
-/** The event of a tool's result, under the key of either dialect (spec 01 §8.3). */
-export type ToolResultEvent = FunctionToolResultEvent | Newer<FunctionToolResultEvent>;
-type Newer<T extends { readonly result: unknown }> = Omit<T, 'result'> & { readonly part: T['result'] };
-
-/** A piece of a tool call. Models behind the plugin daemon call tools in one piece; others may not. */
-export interface ToolCallPartDelta {
-  readonly part_delta_kind: 'tool_call';
-  readonly tool_name_delta?: string | null;
-  readonly args_delta?: string | JsonObject | null;
-  readonly tool_call_id?: string | null;
-  /** Never there; so that a reader of text need not ask for the kind. */
-  readonly content_delta?: never;
-}
-
-/** A piece of a part. */
-export type PartDelta = Omit<PartDeltaEvent, 'delta'> & {
-  readonly delta: PartDeltaEvent['delta'] | ToolCallPartDelta;
-};
-
-/** Newer servers: the model answers through an output tool. */
-export type OutputToolCallEvent = Omit<FunctionToolCallEvent, 'event_kind'> & {
-  readonly event_kind: 'output_tool_call';
-};
-export type OutputToolResultEvent = {
-  readonly part: FunctionToolResultEvent['result'];
-  readonly event_kind: 'output_tool_result';
-};
-
-/** The `data` of a stream event. Newer servers may send kinds that are not listed: have a default branch. */
-export type StreamEventData =
-  | Exclude<AgentStreamEvent, FunctionToolResultEvent | PartDeltaEvent>
-  | PartDelta
-  | ToolResultEvent
-  | OutputToolCallEvent
-  | OutputToolResultEvent;
 
 export interface RunStartedEvent extends Envelope {
   readonly type: 'run_started';

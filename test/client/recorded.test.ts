@@ -74,7 +74,7 @@ test('the fold of every prefix holds: texts as joined, tools called and answered
         if (data.event_kind === 'part_delta' && data.delta.part_delta_kind === 'text') said += data.delta.content_delta;
         if (data.event_kind === 'function_tool_call') called.set(data.part.tool_call_id, 'called');
         if (data.event_kind === 'function_tool_result') {
-          const part = 'part' in data ? data.part : data.result;
+          const part = data.part ?? data.result;
           called.set(part.tool_call_id, part.part_kind === 'tool-return' ? 'returned' : 'retried');
         }
       }
