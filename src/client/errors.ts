@@ -1,5 +1,5 @@
-// What can go wrong between a client and the server. The classes and texts are the Python client's (spec 01 §8.2). Names are
-// written out: a bundler that shortens classes must not shorten what people read.
+// What can go wrong between a client and the server. The classes and texts are the Python client's (spec 01 §8.2).
+// Names are written out: a bundler that shortens classes must not shorten what people read.
 
 /** Characters of a detail in a message; all of it is in `detail`. */
 const MAX_SHOWN = 500;

@@ -1,5 +1,6 @@
 // What the client sends and receives. Requests are typed as callers write them (fields with defaults may be left out),
-// events as a union that narrows by `type`. Nothing of the server's is in it: test/client/wire.types.ts holds the two together.
+// events as a union that narrows by `type`. Nothing is imported from the server: test/client/wire.types.ts holds the two
+// together.
 
 import type { JsonObject, JsonValue } from './json.ts';
 import type { StreamEventData } from './stream-events.ts';

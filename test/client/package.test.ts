@@ -32,7 +32,6 @@ beforeAll(async () => {
   packed = join(folder, 'node_modules/dify-agent');
   mkdirSync(packed, { recursive: true });
   cpSync(join(ROOT, 'package.json'), join(packed, 'package.json'));
-  symlinkSync(join(ROOT, 'node_modules/typebox'), join(folder, 'node_modules/typebox'));
   mkdirSync(join(folder, 'node_modules/@types'));
   symlinkSync(join(ROOT, 'node_modules/@types/node'), join(folder, 'node_modules/@types/node'));
   symlinkSync(join(ROOT, 'node_modules/undici-types'), join(folder, 'node_modules/undici-types'));
@@ -44,6 +43,14 @@ beforeAll(async () => {
 }, 120_000);
 
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** What the compiler must see in the package, not in a package without types. */
+const WRONG = `
+// @ts-expect-error no model
+composition([plainPrompt({ user: 'Hi' })]);
+// @ts-expect-error no text
+client.getRun(7);
+`;
 
 /** A program that uses most of what is exported. */
 const PROGRAM = `
@@ -101,19 +108,11 @@ describe('a strict project', () => {
       writeFileSync(join(project, 'package.json'), '{"type":"module"}');
       writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions: { ...strict, ...options } }));
       const program = kind.startsWith('bundler') ? PROGRAM.replace('process.argv[2]', 'location.origin') : PROGRAM;
-      writeFileSync(join(project, 'main.ts'), program);
+      writeFileSync(join(project, 'main.ts'), program + WRONG);
       const checked = await run(['tsc', '-p', '.'], project);
       expect(checked.stdout + checked.stderr).toBe('');
-      // And it is the package that was checked: a wrong use is seen.
-      writeFileSync(
-        join(project, 'main.ts'),
-        `${program}\ncomposition([plainPrompt({ user: 'Hi' })]);\nclient.getRun(7);`,
-      );
-      const refused = await run(['tsc', '-p', '.'], project);
-      expect(refused.stdout).toContain('a composition needs a layer named');
-      expect(refused.stdout).toContain("Argument of type 'number'");
     },
-    60_000,
+    120_000,
   );
 });
 

@@ -24,7 +24,7 @@ export type Read = [
   Fits<server.RunRecord, client.RunStatusResponse>,
   Fits<server.RunStatus, client.RunStatus>,
   Fits<client.RunStatus, server.RunStatus>,
-  Fits<Plain<server.SessionSnapshot>, client.SessionSnapshot>,
+  Fits<Plain<server.LayerSessionSnapshot>, client.SessionSnapshot['layers'][number]>,
   Fits<server.LifecycleState, client.LifecycleState>,
 ];
 

@@ -109,10 +109,18 @@ function mustEqual(what: string, actual: string, expected: string): void {
   if (actual !== expected) throw new Error(`${what}: ${actual.slice(0, 500)} instead of ${expected.slice(0, 500)}`);
 }
 
+/** Below the ports that systems give to connections, so that none of those takes it meanwhile. */
+const PORTS = { first: 20_000, count: 12_000 } as const;
+
 /** A port that was free a moment ago. */
 export async function freePort(): Promise<number> {
-  const listener = Bun.listen({ hostname: '127.0.0.1', port: 0, socket: { data() {} } });
-  const { port } = listener;
-  listener.stop(true);
-  return port;
+  for (;;) {
+    const port = PORTS.first + Math.floor(Math.random() * PORTS.count);
+    try {
+      Bun.listen({ hostname: '127.0.0.1', port, socket: { data() {} } }).stop(true);
+      return port;
+    } catch {
+      // Somebody has it.
+    }
+  }
 }

@@ -68,8 +68,8 @@ export const KILL_POINTS: readonly KillPoint[] = [
       await within('the creation', sprung);
       await scene.kill();
       await posting;
-      const [runId = ''] = await recordIds(scene);
-      return { [runId]: 'worker_lost' };
+      // None where the connection broke before Redis had read it all.
+      return Object.fromEntries((await runningIds(scene)).map((runId) => [runId, 'worker_lost']));
     },
   },
   {
@@ -107,11 +107,11 @@ export const KILL_POINTS: readonly KillPoint[] = [
     stores: BOTH,
     async strike(scene) {
       const { owner, daemon } = scene;
-      const runId = await startFed(owner, daemon, ['all of it', { delay: 300 }, lastItem()]);
+      const runId = await startFed(owner, daemon, ['all of it', { delay: 1_500 }, lastItem()]);
       scene.watch(runId);
       await untilSaid(owner, runId, 'all of it');
       owner.kill('SIGSTOP');
-      await Bun.sleep(400); // until the daemon's last item lies in the socket of the process
+      await Bun.sleep(1_600); // until the daemon's last item lies in the socket of the process
       await scene.kill();
       return { [runId]: 'worker_lost' };
     },
@@ -121,7 +121,7 @@ export const KILL_POINTS: readonly KillPoint[] = [
     stores: REDIS,
     async strike(scene) {
       const runId = await lastWords(scene, 'run_succeeded', () =>
-        startFed(scene.owner, scene.daemon, ['x', { delay: 200 }, lastItem()]),
+        startFed(scene.owner, scene.daemon, ['x', lastItem()]),
       );
       await scene.kill();
       return { [runId]: 'worker_lost' };
@@ -132,11 +132,13 @@ export const KILL_POINTS: readonly KillPoint[] = [
     stores: SQLITE,
     async strike(scene) {
       const { owner, daemon } = scene;
-      const runId = await startFed(owner, daemon, ['x', { delay: 300 }, lastItem()]);
+      const runId = await startFed(owner, daemon, ['x', { hang: true }]);
       scene.watch(runId);
       await untilSaid(owner, runId, 'part_start');
       const { exitCode } = Bun.spawnSync(['prlimit', '--pid', String(owner.pid), '--fsize=1:unlimited']);
       if (exitCode !== 0) throw new Error('prlimit failed');
+      // Its model breaks off: the run has failed.
+      await daemon.stop();
       await until('the end to be held up', () =>
         owner.stderrLines.some((line) => line.includes('cannot be stored yet')),
       );
@@ -150,12 +152,14 @@ export const KILL_POINTS: readonly KillPoint[] = [
     async strike(scene) {
       const { proxy } = scene;
       await settled(scene);
-      const runId = await startFed(scene.owner, scene.daemon, ['x', { delay: 200 }, lastItem()]);
-      scene.watch(runId);
+      const sprung = proxy.cutReplyTo('run_succeeded');
       proxy.refusing = true;
-      await within('the end', proxy.cutReplyTo('run_succeeded'));
+      const runId = await startFed(scene.owner, scene.daemon, ['x', lastItem()]);
+      scene.watch(runId);
+      await within('the end', sprung);
       await scene.kill();
-      return { [runId]: 'run_succeeded' };
+      // Unless the connection broke before Redis had read it all.
+      return { [runId]: (await runningIds(scene)).includes(runId) ? 'worker_lost' : 'run_succeeded' };
     },
   },
   {
@@ -328,7 +332,7 @@ async function settled({ owner, proxy }: Scene): Promise<void> {
 }
 
 /** Runs that are running in Redis. */
-async function recordIds({ redis }: Scene): Promise<readonly string[]> {
+async function runningIds({ redis }: Scene): Promise<readonly string[]> {
   if (redis === null) return [];
   return redis.admin(async (client) => {
     const ids: string[] = [];

@@ -5,7 +5,7 @@
 import { startCuttingProxy } from '../fakes/cutting-proxy.ts';
 import { type FakeDaemon, lastItem, type Reply, startFakeDaemon } from '../fakes/plugin-daemon.ts';
 import { follow, poll } from '../support/patient-client.ts';
-import { type RedisProcess, withRedis } from '../support/redis-process.ts';
+import type { RedisProcess } from '../support/redis-process.ts';
 import { createRun, plugin, type RunBody, runStatus } from '../support/runs.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 import type { SseFrame } from '../support/sse.ts';
@@ -13,6 +13,7 @@ import { TERMINAL_TYPES } from '../support/strict-client.ts';
 import { until } from '../support/until.ts';
 import { dataOf, mustAscend, mustEqual } from './checks.ts';
 import type { Fault, World } from './redis-faults.ts';
+import { withOwnRedis } from './site.ts';
 
 /** How large a round is. */
 export interface RoundSize {
@@ -44,7 +45,7 @@ const RESTLESS_AFTER = 10;
 
 /** Plays one fault. Throws with what was wrong with a run. */
 export async function redisRound(fault: Fault, size: RoundSize): Promise<RedisRoundReport> {
-  return withRedis(fault.redis ?? {}, async (redis) => {
+  return withOwnRedis(fault.redis ?? {}, async (redis) => {
     const proxy = await startCuttingProxy(redis.port);
     const daemon = await startFakeDaemon();
     try {

@@ -4,7 +4,6 @@
 import { parseArgs } from 'node:util';
 import { playRedisHistories } from '../contract/redis-world.ts';
 import { playSqliteHistories } from '../contract/sqlite-world.ts';
-import { withRedis } from '../support/redis-process.ts';
 import { DAEMON_FAULTS, daemonRound } from './daemon-faults.ts';
 import { killRound } from './kill-loop.ts';
 import { KILL_POINTS, killAt, LEASE_MS } from './kill-points.ts';
@@ -14,7 +13,7 @@ import { OWNER_FAULTS } from './owners.ts';
 import { faults, killWithEverysec } from './redis-faults.ts';
 import { redisRound } from './redis-loop.ts';
 import { OUTAGES, outageRound } from './redis-outages.ts';
-import { STORES, withSite } from './site.ts';
+import { STORES, withOwnRedis, withSite } from './site.ts';
 import { damagedLogRound, damageRounds, lockedRound } from './sqlite-files.ts';
 
 /** How long Redis is away or stands still. */
@@ -96,7 +95,9 @@ const SECTIONS: Readonly<Record<string, (say: Say, round: number) => Promise<voi
     const first = (count: number) => 1 + count * (round - 1);
     const onSqlite = await playSqliteHistories(SQLITE_HISTORIES, first(SQLITE_HISTORIES));
     say(`${SQLITE_HISTORIES} random histories on SQLite: ${text(onSqlite)}`);
-    const onRedis = await withRedis({}, (redis) => playRedisHistories(redis, REDIS_HISTORIES, first(REDIS_HISTORIES)));
+    const onRedis = await withOwnRedis({}, (redis) =>
+      playRedisHistories(redis, REDIS_HISTORIES, first(REDIS_HISTORIES)),
+    );
     say(`${REDIS_HISTORIES} random histories on Redis: ${text(onRedis)}`);
   },
 };

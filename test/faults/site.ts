@@ -13,7 +13,7 @@ import {
   startFakeDaemon,
   toolCallItem,
 } from '../fakes/plugin-daemon.ts';
-import { type RedisOptions, type RedisProcess, withRedis } from '../support/redis-process.ts';
+import { type RedisOptions, type RedisProcess, startRedis } from '../support/redis-process.ts';
 import { createRun, plugin, type RunBody } from '../support/runs.ts';
 import { startServer, type TestServer, withFolder } from '../support/server.ts';
 import { mustEqual, mustNotLeak, SECRETS } from './checks.ts';
@@ -48,8 +48,25 @@ export interface SiteOptions {
 
 /** A scene for the length of `use`. Throws what it throws with what the servers said; and when a secret was told. */
 export async function withSite<T>(store: StoreName, options: SiteOptions, use: (site: Site) => Promise<T>): Promise<T> {
-  if (store === 'redis') return withRedis(options.redis ?? {}, (redis) => play(store, options, redis, '', use));
+  if (store === 'redis') return withOwnRedis(options.redis ?? {}, (redis) => play(store, options, redis, '', use));
   return withFolder((folder) => play(store, options, null, join(folder, 'runs.db'), use));
+}
+
+/** A Redis for the length of `use`. Scenes start at the same time: two may have chosen the same port. */
+export async function withOwnRedis<T>(options: RedisOptions, use: (redis: RedisProcess) => Promise<T>): Promise<T> {
+  let redis: RedisProcess | null = null;
+  for (let attempt = 1; redis === null; attempt += 1) {
+    try {
+      redis = await startRedis(options);
+    } catch (error) {
+      if (attempt === 5 || !String(error).includes('Address already in use')) throw error;
+    }
+  }
+  try {
+    return await use(redis);
+  } finally {
+    await redis.dispose();
+  }
 }
 
 async function play<T>(

