@@ -112,8 +112,8 @@ for (const store of ['sqlite', 'redis'] as const) {
 
     test('that races with the end: what was answered is what happened', async () => {
       await Promise.all(
-        Array.from({ length: 60 }, async (_, index) => {
-          const runId = await createRun(server.url, scripted([[{ text: 'x', delay_ms: index % 6 }]]));
+        Array.from({ length: 400 }, async (_, index) => {
+          const runId = await createRun(server.url, scripted([[{ text: 'x', delay_ms: index % 40 }]]));
           const [status, body] = await answerTo(server.url, runId);
           const { types } = await finish(server.url, runId);
           if (status === 200) expect(types.at(-1)).toBe('run_cancelled');
