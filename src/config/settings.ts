@@ -97,6 +97,14 @@ export interface DifyApiSettings {
   readonly maxConnections: number;
 }
 
+/** Sessions that the server keeps for its callers (spec 07 §4.4). */
+export interface ManagedSessionSettings {
+  /** Life since the last use. */
+  readonly ttlSeconds: number;
+  /** Of a snapshot, as JSON in UTF-8. */
+  readonly maxBytes: number;
+}
+
 /** Which wire to speak (spec README, Target). */
 export type WireVintage = '2026-06' | '2026-08';
 
@@ -149,4 +157,11 @@ export interface Settings {
   readonly maxPendingRequestBytes: number;
   /** Registers `test.scripted_llm`; for tests and the demo. */
   readonly enableScriptedModel: boolean;
+  /** Whether `/metrics` answers. */
+  readonly metricsEnabled: boolean;
+  /** Whether `GET /runs` lists runs; null: as the store does by itself (SQLite: yes, Redis: no). */
+  readonly runIndexEnabled: boolean | null;
+  /** Whether `/console` is served. */
+  readonly consoleEnabled: boolean;
+  readonly managedSessions: ManagedSessionSettings;
 }

@@ -4,6 +4,7 @@
 
 import type { RawSettings } from './raw.ts';
 import { isVariable, type Variable, type VariableTree } from './variable.ts';
+import { observeVariables } from './variables/observe.ts';
 import { peerVariables } from './variables/peers.ts';
 import { runVariables } from './variables/runs.ts';
 import { serverVariables } from './variables/server.ts';
@@ -15,6 +16,7 @@ export const variables: VariableTree<RawSettings> = {
   ...serverVariables,
   ...storeVariables,
   ...runVariables,
+  ...observeVariables,
   ...peerVariables,
   ...stubVariables,
 };

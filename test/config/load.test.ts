@@ -97,6 +97,10 @@ test('an empty environment gives the defaults of the reference (spec 01 §7.7) a
     maxRequestBytes: 33_554_432,
     maxPendingRequestBytes: 268_435_456,
     enableScriptedModel: false,
+    metricsEnabled: true,
+    runIndexEnabled: null,
+    consoleEnabled: true,
+    managedSessions: { ttlSeconds: 604_800, maxBytes: 8_388_608 },
   });
 });
 
