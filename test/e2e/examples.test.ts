@@ -8,6 +8,7 @@ import { type FakeShellctl, startFakeShellctl } from '../fakes/shellctl.ts';
 import { ROOT } from '../support/binary.ts';
 import { createRun, scripted } from '../support/runs.ts';
 import { startServer, type TestServer } from '../support/server.ts';
+import { until } from '../support/until.ts';
 
 let shellctl: FakeShellctl;
 let server: TestServer;
@@ -99,7 +100,7 @@ test('work-in-a-shell builds a program, uses it in the next run and removes the 
     ].join('\n'),
   );
   expect(readdirSync(join(shellctl.home, 'workspace'))).toEqual([]);
-  expect(shellctl.jobIds()).toEqual([]);
+  await until('the jobs to be gone', () => shellctl.jobIds().length === 0);
 }, 30_000);
 
 test('an example says why a run failed, and exits 1', async () => {

@@ -7,6 +7,7 @@ import { chunk, type FakeDaemon, lastItem, type Reply, startFakeDaemon, toolCall
 import { type FakeShellctl, type FakeShellctlOptions, startFakeShellctl } from '../fakes/shellctl.ts';
 import { createRun, type FinishedRun, finish, type RunBody } from '../support/runs.ts';
 import { startServer, type TestServer } from '../support/server.ts';
+import { until } from '../support/until.ts';
 
 /** A server with its peers. */
 export interface ShellServer {
@@ -21,6 +22,8 @@ export interface ShellServer {
   follow(runId: string): Promise<ShellRun>;
   /** Names in `~/workspace`. */
   workspaces(): readonly string[];
+  /** Waits until there is no more than that (default: nothing): finished jobs are deleted behind the answer's back. */
+  isLeft(left?: { readonly workspaces: readonly string[]; readonly jobs: readonly string[] }): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -114,6 +117,10 @@ export async function shellServer(
   });
   const start = (body: ShellBody = {}) => createRun(server.url, shellBody(body));
   const follow = async (runId: string) => shellRun(await finish(server.url, runId));
+  const workspaces = (): readonly string[] => {
+    const folder = join(shellctl.home, 'workspace');
+    return existsSync(folder) ? readdirSync(folder).sort() : [];
+  };
   return {
     daemon,
     shellctl,
@@ -122,9 +129,10 @@ export async function shellServer(
     start,
     follow,
     run: async (body) => await follow(await start(body)),
-    workspaces() {
-      const folder = join(shellctl.home, 'workspace');
-      return existsSync(folder) ? readdirSync(folder).sort() : [];
+    workspaces,
+    async isLeft(left = { workspaces: [], jobs: [] }) {
+      const wanted = JSON.stringify({ workspaces: left.workspaces, jobs: left.jobs });
+      await until(wanted, () => JSON.stringify({ workspaces: workspaces(), jobs: shellctl.jobIds() }) === wanted);
     },
     async stop() {
       await server.dispose();

@@ -126,7 +126,7 @@ describe('making a workspace', () => {
       /^Failed to bootstrap shell workspace ~\/workspace\/\w{7}: \w+ exit_code=\w+ \(timeout\)$/,
     );
     await isGone(await pidOf(world, 'install'));
-    expect([world.workspaces(), world.shellctl.jobIds()]).toEqual([[], []]);
+    await world.isLeft();
     expect(world.daemon.llmRequests).toEqual([]);
   });
 
@@ -188,7 +188,7 @@ describe('a shellctl', () => {
     world.play(runs('pwd'));
     const again = await world.run({ snapshot: run.snapshot, onExit: { default: 'delete' } });
     expect(again.results).toMatchObject([{ exit_code: 0 }]);
-    expect([world.workspaces(), world.shellctl.jobIds()]).toEqual([[], []]);
+    await world.isLeft();
   });
 
   test('that vanishes before a session is deleted: the run succeeds, soon, and says in the log what is left', async () => {
@@ -265,7 +265,7 @@ describe('SIGTERM during a job', () => {
       ]);
       expect(await within('the exit', own.server.exited, 15_000)).toEqual({ code: 0, signal: null });
       await isGone(pid);
-      expect([own.workspaces(), own.shellctl.jobIds()]).toEqual([[], []]);
+      await own.isLeft();
     });
   });
 
