@@ -8,6 +8,10 @@ import type { StoredEvent } from '../runs/ports.ts';
 export const RING_MAX_EVENTS = 256;
 /** Characters of payload that a channel keeps (256 Ki). */
 export const RING_MAX_CHARS = 256 * 1024;
+/** The same while nobody is subscribed: whoever created a run mostly comes to watch it a moment later. */
+export const UNWATCHED_MAX_EVENTS = 16;
+/** 8 Ki. Times the runs that are active and not watched. */
+export const UNWATCHED_MAX_CHARS = 8 * 1024;
 
 /** Somebody at the head of the stream. */
 export interface Waiter {
@@ -90,7 +94,7 @@ export class Channel {
     if (last !== undefined) {
       this.head = last.id;
       // With everybody waiting at the head nobody needs the ring: they get the events now, who comes later reads the store.
-      if (doubtful || waiters.length === this.subscribers) this.#clear(last.id);
+      if (doubtful || (waiters.length > 0 && waiters.length === this.subscribers)) this.#clear(last.id);
       else this.#keep(events);
     }
     for (const waiter of waiters) {
@@ -117,9 +121,14 @@ export class Channel {
     this.#doubtful = true;
   }
 
+  /** Whether everything after the cursor is known here. */
+  covers(cursor: EventId): boolean {
+    return this.#floor !== null && compareEventIds(cursor, this.#floor) >= 0;
+  }
+
   /** What follows the cursor, as far as it is known here; null: ask the store. */
   tail(cursor: EventId): readonly StoredEvent[] | null {
-    if (this.#floor === null || compareEventIds(cursor, this.#floor) < 0) return null;
+    if (!this.covers(cursor)) return null;
     const events = after(this.#ring, cursor);
     return events === this.#ring ? [...events] : events;
   }
@@ -147,8 +156,10 @@ export class Channel {
       this.#ring.push(event);
       this.#chars += event.payload.length;
     }
+    const [maxEvents, maxChars] =
+      this.subscribers > 0 ? [RING_MAX_EVENTS, RING_MAX_CHARS] : [UNWATCHED_MAX_EVENTS, UNWATCHED_MAX_CHARS];
     let drop = 0;
-    while (this.#ring.length - drop > RING_MAX_EVENTS || this.#chars > RING_MAX_CHARS) {
+    while (this.#ring.length - drop > maxEvents || this.#chars > maxChars) {
       const dropped = this.#ring[drop];
       if (dropped === undefined) break;
       this.#chars -= dropped.payload.length;

@@ -3,14 +3,27 @@
 // What a run's live end remembers is channel.ts; runs of other processes need a Tail (Redis brings one, SQLite has no others).
 
 import { CURSOR_START, compareEventIds, type EventId } from '../base/cursor.ts';
-import type { EventSubscription, FinaliseOutcome, RunReader, RunStore, StoredEvent } from '../runs/ports.ts';
-import { Channel, type Waiter } from './channel.ts';
+import type {
+  CreationFinder,
+  EventSubscription,
+  FinaliseOutcome,
+  RunLister,
+  RunReader,
+  RunStore,
+  StoredEvent,
+} from '../runs/ports.ts';
+import { Channel, RING_MAX_EVENTS, type Waiter } from './channel.ts';
+import type { LeaseFigures } from './redis-lease.ts';
 
 /** Events that a subscription reads from the store at once (spec 01 §3). */
 export const REPLAY_PAGE = 100;
 
 /** A store whose events can be watched. Every write of this process must go through it. */
-export interface LiveStore extends RunStore, RunReader {
+export interface LiveStore extends RunStore, RunReader, Partial<CreationFinder> {
+  /** Null: this store keeps no lists. */
+  readonly lister: RunLister | null;
+  /** Null: runs of this store need no lease. */
+  readonly lease: LeaseFigures | null;
   /** How many runs are remembered because they run here or are watched; 0 when nothing happens. */
   channels(): number;
 }
@@ -25,12 +38,16 @@ export interface Tail {
 }
 
 export interface LiveOptions {
+  /** Null or absent: no lease is needed. */
+  readonly lease?: LeaseFigures | null;
   /** Absent: the store has no other writers. */
   readonly tail?: Tail;
+  /** Null or absent: the store keeps no lists. */
+  readonly lister?: RunLister | null;
 }
 
 /** Puts the fan-out before `store`. Closing it ends the subscriptions and closes the store. */
-export function createLive(store: RunStore, options: LiveOptions = {}): LiveStore {
+export function createLive(store: RunStore & Partial<CreationFinder>, options: LiveOptions = {}): LiveStore {
   const channels = new Map<string, Channel>();
   /** For subscriptions to runs that are over: everything is in the store. */
   const finished = new Channel('', null);
@@ -95,8 +112,11 @@ export function createLive(store: RunStore, options: LiveOptions = {}): LiveStor
 
   return {
     description: store.description,
-    async create(record, deduplication) {
-      const outcome = await store.create(record, deduplication);
+    lister: options.lister ?? null,
+    lease: options.lease ?? null,
+    ...(store.findCreated === undefined ? {} : { findCreated: store.findCreated }),
+    async create(record, deduplication, composition) {
+      const outcome = await store.create(record, deduplication, composition);
       if (!outcome.created || record.status !== 'running') return outcome;
       let channel = channels.get(record.run_id);
       if (channel === undefined) {
@@ -147,6 +167,10 @@ export function createLive(store: RunStore, options: LiveOptions = {}): LiveStor
         release(channel);
       };
       try {
+        // A run that is executed here, of which all that follows is at hand: the store has nothing to add.
+        if (channel.local && !channel.ended && channel.covers(after)) {
+          return new Subscription(host, runId, after, channel);
+        }
         const record = await store.getRecord(runId);
         if (record !== null && (record.status === 'running' || channel.ended)) {
           return new Subscription(host, runId, after, channel);
@@ -223,6 +247,12 @@ class Subscription implements EventSubscription, Waiter {
     }
     this.close();
     return null;
+  }
+
+  get behind(): number {
+    const { head } = this.#channel;
+    if (head === null || compareEventIds(this.cursor, head) >= 0) return 0;
+    return this.#channel.tail(this.cursor)?.length ?? RING_MAX_EVENTS;
   }
 
   close(): void {
