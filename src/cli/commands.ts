@@ -51,7 +51,24 @@ export const commands: readonly Command[] = [
     takesWords: true,
     run: async (io) => (await import('./run.ts')).cancelCommand(io),
   },
-  { name: 'version', summary: 'print the version', run: async (io) => (await import('./version.ts')).printVersion(io) },
+  {
+    name: 'status',
+    summary: 'show what a server is doing: status [URL] [--json]',
+    takesWords: true,
+    run: async (io) => (await import('./status.ts')).statusCommand(io),
+  },
+  {
+    name: 'ready',
+    summary: 'exit with 0 when a server takes runs: ready [URL] [--wait SECONDS]',
+    takesWords: true,
+    run: async (io) => (await import('./ready.ts')).readyCommand(io),
+  },
+  {
+    name: 'version',
+    summary: 'print the version: version [--json]',
+    takesWords: true,
+    run: async (io) => (await import('./version.ts')).printVersion(io),
+  },
   { name: 'help', summary: 'print this text', run: async (io) => (await import('./help.ts')).help(io, commands) },
 ];
 
