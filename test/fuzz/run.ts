@@ -1,5 +1,6 @@
 // `npm run fuzz`: random cases against the compiled binary until something is found or the time is over.
-// Options: --seconds N (default 60), --seed N (default: the time), --kind valid|mutated (default: both in turn).
+// Options: --seconds N (default 60), --seed N (default: the time), --kind valid|mutated|documented (default: all in turn;
+// documented: every operation of the OpenAPI document).
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -7,8 +8,13 @@ import { parseArgs } from 'node:util';
 import { startFakeDaemon } from '../fakes/plugin-daemon.ts';
 import { startServer, withFolder } from '../support/server.ts';
 import { type CaseKind, FUZZ_ENV, playCases, type Tally } from './cases.ts';
+import { type ApiDocument, playOperations } from './documented.ts';
+import { seeded } from './random.ts';
 
 const BATCH = 200;
+/** Requests to each documented operation in a batch. */
+const ROUNDS = 20;
+const KINDS: readonly (CaseKind | 'documented')[] = ['valid', 'mutated', 'documented'];
 
 async function fuzz(folder: string): Promise<void> {
   const { values } = parseArgs({
@@ -18,10 +24,12 @@ async function fuzz(folder: string): Promise<void> {
       kind: { type: 'string' },
     },
   });
-  const kinds: readonly CaseKind[] = values.kind === undefined ? ['valid', 'mutated'] : [values.kind as CaseKind]; // a typo plays no case
+  const kinds = KINDS.filter((kind) => values.kind === undefined || values.kind === kind);
+  if (kinds.length === 0) throw new Error(`--kind ${values.kind}: use ${KINDS.join(', ')}`);
   const daemon = await startFakeDaemon();
   const store = { DIFY_AGENT_STORE_URL: `sqlite:${join(folder, 'runs.db')}` };
   const server = await startServer({ env: { ...FUZZ_ENV, ...store, DIFY_AGENT_PLUGIN_DAEMON_URL: daemon.url } });
+  const document = (await (await fetch(`${server.url}/openapi.json`)).json()) as ApiDocument; // validated in documented.test.ts
   const tally: Tally = new Map();
   const until = performance.now() + Number(values.seconds) * 1000;
   let seed = Number(values.seed);
@@ -32,7 +40,11 @@ async function fuzz(folder: string): Promise<void> {
     while (performance.now() < until) {
       for (const kind of kinds) {
         daemon.play({});
-        await playCases({ server, daemon }, kind, seed, BATCH, tally);
+        if (kind === 'documented') {
+          for (const [key, count] of await playOperations(server.url, document, seeded(seed), ROUNDS)) {
+            tally.set(key, (tally.get(key) ?? 0) + count);
+          }
+        } else await playCases({ server, daemon }, kind, seed, BATCH, tally);
       }
       seed += BATCH;
     }
