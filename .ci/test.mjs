@@ -14,6 +14,7 @@ const TEST_TIMEOUT_MS = 30_000;
 const STEPS = [
   ['setup', 'node', ['.ci/setup.mjs']],
   ['redis', 'node', ['.ci/redis.mjs']],
+  ['chromium', 'node', ['.ci/chromium.mjs']],
   ['format', 'npm', ['run', '--silent', 'format:check']],
   ['lint', 'npm', ['run', '--silent', 'lint']],
   ['types', 'npm', ['run', '--silent', 'types']],
@@ -47,6 +48,9 @@ async function runTests() {
     const code = await run('node_modules/.bin/bun', [
       'test',
       `--timeout=${TEST_TIMEOUT_MS}`,
+      // Most tests wait for processes and time-outs, so two at a time take half as long. The files were written to share globals.
+      '--parallel=2',
+      '--no-isolate',
       '--reporter=junit',
       `--reporter-outfile=${report}`,
     ]);

@@ -315,7 +315,10 @@ describe('the life of a stream', () => {
     const { reader, subscriptions } = drivenReader();
     const driven = await startServer({ runs: reader });
     const stream = await rawStream(driven.port, 'r');
-    await until('the first pull', () => subscriptions[0]?.asked === 1);
+    await until(
+      'the first pull, and the comment before it',
+      () => subscriptions[0]?.asked === 1 && stream.received.includes(': keepalive'),
+    );
     const before = stream.received.length;
     subscriptions[0]?.give(
       ...Array.from({ length: 30 }, (_, index) => ({ id: `${index + 1}-0`, payload: runStarted('r') })),

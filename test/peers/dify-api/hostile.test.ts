@@ -330,7 +330,7 @@ describe('a body that passes through', () => {
 
   test('falls silent: an error, and its end is told', async () => {
     const api = await upstream(says(OK, 'Content-Length: 20', '', 'x'));
-    const one = client(api.url, { readTimeoutSeconds: 0.05 });
+    const one = client(api.url, { readTimeoutSeconds: 0.5 });
     const body = await one.bytes(GET, NEVER);
     await expect(new Response(body.stream).bytes()).rejects.toMatchObject({ fault: 'timeout' });
     await body.over;
