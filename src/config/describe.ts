@@ -32,7 +32,7 @@ Rules between variables:
 - An address that other machines can reach (\`DIFY_AGENT_HOST\`) needs \`DIFY_AGENT_API_TOKEN\`, or \`DIFY_AGENT_ALLOW_ANONYMOUS=true\`.
 - \`DIFY_AGENT_API_TOKEN_PREVIOUS\` needs \`DIFY_AGENT_API_TOKEN\`; \`DIFY_AGENT_SERVER_SECRET_KEY_PREVIOUS\` needs \`DIFY_AGENT_SERVER_SECRET_KEY\`.
 - \`DIFY_AGENT_MAX_PENDING_REQUEST_BYTES\` is at least \`DIFY_AGENT_MAX_REQUEST_BYTES\`.
-- An empty numeric variable is an error, not its default. An empty \`true\`/\`false\` is one, too.
+- An empty numeric variable is an error, not its default. An empty \`true\`/\`false\` is one, too. Variables of OpenTelemetry (\`OTEL_*\`) are the exception: empty is unset, and while tracing is off nothing they say is an error.
 `;
 
 /** The whole of docs/configuration.md. */

@@ -7,7 +7,8 @@ import type { Settings } from './settings.ts';
 import { collect, type Environment, type Source } from './sources.ts';
 import { stubConflicts } from './stub.ts';
 import { closestName } from './suggest.ts';
-import { good, isVariable, type Parsed, type Variable } from './variable.ts';
+import { OTEL_PREFIX, traceProblems, traceSettings, tracesOff } from './traces.ts';
+import { good, isVariable, type Parsed, PREFIX, type Variable } from './variable.ts';
 import { listVariables, variables } from './variables.ts';
 
 /** Read by commands that talk to a server, which need no settings (cli/remote.ts): no mistake beside them. */
@@ -58,6 +59,7 @@ export function loadSettings(env: Environment, cwd: string | null): LoadResult {
 export function readConfiguration(env: Environment, cwd: string | null): Configuration {
   const { found, problems: fileProblems } = collect(env, cwd);
   const problems = [...fileProblems];
+  const traceFaults: string[] = [];
   const readings: Reading[] = [];
   const read = (variable: Variable<unknown>): unknown => {
     const name = [variable.name, ...variable.aliases].find((candidate) => found.has(candidate)) ?? variable.name;
@@ -67,15 +69,18 @@ export function readConfiguration(env: Environment, cwd: string | null): Configu
     if (result.ok) return result.value;
     // The seed's own messages already begin with the name (spec 01 §7.7).
     const named = result.problem.startsWith(variable.name);
-    problems.push(named ? result.problem : `${name}: ${result.problem}`);
+    const problem = named ? result.problem : `${name}: ${result.problem}`;
+    (name.startsWith(OTEL_PREFIX) ? traceFaults : problems).push(problem);
     return variable.default;
   };
   // The tree of declarations has the shape of RawSettings by its type, so what reads every leaf of it has too.
   const raw = fill(variables, read) as RawSettings;
+  // Set for other programs of the machine as well: what they mean there is no mistake of ours while nothing is traced.
+  if (!tracesOff(raw.traces)) problems.push(...traceFaults);
   if (problems.length === 0) problems.push(...conflicts(raw));
   const known = listVariables().flatMap((variable) => [variable.name, ...variable.aliases]);
   const unknown = [...found]
-    .filter(([key]) => !known.includes(key) && !READ_ELSEWHERE.includes(key))
+    .filter(([key]) => key.startsWith(PREFIX) && !known.includes(key) && !READ_ELSEWHERE.includes(key))
     .map(([key, { name, source }]) => ({ name, source, suggestion: closestName(key, known) }));
   return { readings, unknown, problems, settings: problems.length === 0 ? finished(raw) : null };
 }
@@ -94,7 +99,7 @@ function fill(tree: object, read: (variable: Variable<unknown>) => unknown): obj
 /** What wire vintage `2026-08` keeps of a run's events by default (spec 01 §7.7). */
 const EVENTS_OF_2026_08 = 5000;
 
-function finished({ redisUrl, storeUrl, textDeltaCoalescing, eventStream, ...rest }: RawSettings): Settings {
+function finished({ redisUrl, storeUrl, textDeltaCoalescing, eventStream, traces, ...rest }: RawSettings): Settings {
   const newer = rest.wireVintage === '2026-08';
   return Object.freeze({
     ...rest,
@@ -107,10 +112,11 @@ function finished({ redisUrl, storeUrl, textDeltaCoalescing, eventStream, ...res
       ...eventStream,
       maxEvents: eventStream.maxEvents ?? (newer ? EVENTS_OF_2026_08 : null),
     }),
+    traces: traceSettings(traces),
   });
 }
 
 /** The rules between variables: texts and order of spec 01 §7.7 and 05 §1. */
 function conflicts(raw: RawSettings): string[] {
-  return [...accessProblems(raw), ...stubConflicts(raw)];
+  return [...accessProblems(raw), ...stubConflicts(raw), ...traceProblems(raw.traces)];
 }

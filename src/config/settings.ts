@@ -2,6 +2,7 @@
 // variables.ts declares where each field comes from, load.ts fills it.
 
 import type { LogFormat, LogLevel } from '../observe/logger.ts';
+import type { TraceOptions } from '../observe/traces/options.ts';
 
 /** The plugin daemon and how its HTTP client behaves (spec 03 §2, 01 §7.7). Durations in seconds; 0 is a legal value. */
 export interface PluginDaemonSettings {
@@ -164,4 +165,6 @@ export interface Settings {
   /** Whether `/console` is served. */
   readonly consoleEnabled: boolean;
   readonly managedSessions: ManagedSessionSettings;
+  /** Null: nothing is traced. What the variables amount to: traces.ts. */
+  readonly traces: TraceOptions | null;
 }

@@ -4,6 +4,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseDotenv } from './dotenv.ts';
+import { OTEL_PREFIX } from './traces.ts';
 import { PREFIX } from './variable.ts';
 
 /** Where a value was found. */
@@ -30,7 +31,7 @@ export interface Findings {
   readonly problems: readonly string[];
 }
 
-/** Collects the `DIFY_AGENT_*` variables. With a null directory no file is read. */
+/** Collects the `DIFY_AGENT_*` and `OTEL_*` variables. With a null directory no file is read. */
 export function collect(env: Environment, cwd: string | null): Findings {
   const found = new Map<string, Found>();
   const problems: string[] = [];
@@ -52,7 +53,7 @@ export function collect(env: Environment, cwd: string | null): Findings {
 function add(found: Map<string, Found>, entries: Iterable<readonly [string, string]>, source: Source): void {
   for (const [name, text] of entries) {
     const key = name.toUpperCase();
-    if (key.startsWith(PREFIX)) found.set(key, { name, text, source });
+    if (key.startsWith(PREFIX) || key.startsWith(OTEL_PREFIX)) found.set(key, { name, text, source });
   }
 }
 

@@ -10,6 +10,7 @@ import { runVariables } from './variables/runs.ts';
 import { serverVariables } from './variables/server.ts';
 import { storeVariables } from './variables/store.ts';
 import { stubVariables } from './variables/stub.ts';
+import { traceVariables } from './variables/traces.ts';
 
 /** All variables. */
 export const variables: VariableTree<RawSettings> = {
@@ -19,6 +20,7 @@ export const variables: VariableTree<RawSettings> = {
   ...observeVariables,
   ...peerVariables,
   ...stubVariables,
+  ...traceVariables,
 };
 
 /** The declarations in order, without their tree. */

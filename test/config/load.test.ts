@@ -101,6 +101,7 @@ test('an empty environment gives the defaults of the reference (spec 01 §7.7) a
     runIndexEnabled: null,
     consoleEnabled: true,
     managedSessions: { ttlSeconds: 604_800, maxBytes: 8_388_608 },
+    traces: null,
   });
 });
 
