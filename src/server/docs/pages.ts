@@ -58,7 +58,11 @@ export function operationListPage(document: string): string {
   );
   return `<!doctype html>
 <html lang="en">
-<head><meta charset="utf-8"><title>${escapeHtml(info.title)}</title></head>
+<head>
+<meta charset="utf-8">
+<title>${escapeHtml(info.title)}</title>
+<link rel="icon" type="image/png" href="docs/favicon-32x32.png" sizes="32x32">
+</head>
 <body>
 <h1>${escapeHtml(info.title)} ${escapeHtml(info.version)}</h1>
 <p><a href="openapi.json">OpenAPI document</a> · <a href="docs">Swagger UI</a></p>
