@@ -1,7 +1,7 @@
 // A run's question (`dify.ask_human`), asked at the terminal: field by field, then which button.
 
 import type { DeferredToolCall, JsonObject, JsonValue } from '../client/types.ts';
-import { printable } from './render.ts';
+import { onOneLine, printable } from './render.ts';
 
 /** Asks for one line; null: the input is over. */
 export type Ask = (prompt: string) => Promise<string | null>;
@@ -59,13 +59,13 @@ async function askField(field: Field, ask: Ask): Promise<string | null> {
   if (field.type === 'select') {
     const fallback = field.options.find(({ id }) => id === field.fallback);
     const none = fallback ?? (field.required ? null : { id: '', label: '' });
-    const preset = fallback === undefined ? '' : ` [${printable(fallback.label)}]`;
-    const chosen = await choose(`${printable(field.label)}${preset}\n`, field.options, none, ask);
+    const preset = fallback === undefined ? '' : ` [${onOneLine(fallback.label)}]`;
+    const chosen = await choose(`${onOneLine(field.label)}${preset}\n`, field.options, none, ask);
     return chosen === null ? null : chosen.id;
   }
-  const fallback = field.fallback === null || field.fallback === '' ? '' : ` [${printable(field.fallback)}]`;
+  const fallback = field.fallback === null || field.fallback === '' ? '' : ` [${onOneLine(field.fallback)}]`;
   for (;;) {
-    const line = await ask(`${printable(field.label)}${fallback}: `);
+    const line = await ask(`${onOneLine(field.label)}${fallback}: `);
     if (line === null) return null;
     const value = line.trim() === '' ? (field.fallback ?? '') : line;
     if (value !== '' || !field.required) return value;
@@ -79,7 +79,7 @@ async function choose(
   none: Choice | null,
   ask: Ask,
 ): Promise<Choice | null> {
-  const menu = choices.map(({ label }, index) => `  ${index + 1}) ${printable(label)}\n`).join('');
+  const menu = choices.map(({ label }, index) => `  ${index + 1}) ${onOneLine(label)}\n`).join('');
   for (;;) {
     const line = (await ask(`${heading}${menu}> `))?.trim();
     if (line === undefined) return null;

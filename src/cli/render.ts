@@ -12,10 +12,13 @@ const RESET = '\x1b[0m';
 const GREY = '\x1b[90m';
 const RED = '\x1b[31m';
 const CYAN = '\x1b[36m';
-/** Characters of arguments and results; the rest is in `--json`. */
+/** Columns of arguments and results; the rest is in `--json`. */
 const MAX_DETAIL = 160;
+/** Terminals that say they are narrower (some say 0) do not know. */
+const MIN_COLUMNS = 20;
 
-export function createRenderer(colour: boolean): Renderer {
+/** `columns`: of the terminal, which a tool call does not exceed; null: there is none. */
+export function createRenderer(colour: boolean, columns: number | null = null): Renderer {
   const paint = (code: string, text: string): string => (colour && text !== '' ? `${code}${text}${RESET}` : text);
   /** What is being written: the next thing of another kind begins on a new line. */
   let open: 'text' | 'thinking' | null = null;
@@ -35,6 +38,8 @@ export function createRenderer(colour: boolean): Renderer {
     return before + (kind === 'thinking' ? paint(GREY, printable(text)) : printable(text));
   };
   const line = (code: string, text: string): string => `${close()}${paint(code, text)}\n`;
+  const folded = (code: string, text: string): string =>
+    line(code, columns === null ? text : cut(text, Math.max(MIN_COLUMNS, columns)));
 
   function stream(data: StreamEventData): string {
     switch (data.event_kind) {
@@ -51,12 +56,12 @@ export function createRenderer(colour: boolean): Renderer {
       case 'function_tool_call':
       case 'output_tool_call':
         spoken = false;
-        return line(CYAN, `→ ${printable(data.part.tool_name)} ${short(data.part.args)}`);
+        return folded(CYAN, `→ ${onOneLine(data.part.tool_name)} ${short(data.part.args)}`);
       case 'function_tool_result':
       case 'output_tool_result': {
         const part = data.part ?? data.result;
         const refused = part.part_kind === 'retry-prompt' ? 'to be called again: ' : '';
-        return line(GREY, `← ${printable(part.tool_name ?? '')} ${refused}${short(part.content)}`);
+        return folded(GREY, `← ${onOneLine(part.tool_name ?? '')} ${refused}${short(part.content)}`);
       }
       default:
         return '';
@@ -93,8 +98,17 @@ function reasonOf(reason: string | null | undefined): string {
 
 function short(value: unknown): string {
   const text = typeof value === 'string' ? value : (JSON.stringify(value) ?? '');
-  const flat = printable(text).replaceAll(/\s+/g, ' ');
-  return flat.length <= MAX_DETAIL ? flat : `${flat.slice(0, MAX_DETAIL)}…`;
+  return cut(onOneLine(text), MAX_DETAIL + 1);
+}
+
+/** Printable, and nothing that could pass for another line. */
+export function onOneLine(text: string): string {
+  return printable(text).replaceAll(/\s+/g, ' ');
+}
+
+/** At most so many columns: characters of two columns count as two, none is halved. */
+function cut(text: string, columns: number): string {
+  return Bun.sliceAnsi(text, 0, columns, '…');
 }
 
 /**
@@ -104,13 +118,13 @@ function short(value: unknown): string {
 export function printable(text: string): string {
   return text
     .replaceAll('\r\n', '\n')
-    .replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '\ufffd');
+    .replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g, '\ufffd');
 }
 
-/** One line of JSON; what a terminal would act on is escaped, which JSON.stringify does below U+0020 alone. */
+/** One line of JSON; what `printable` replaces is escaped, which JSON.stringify does below U+0020 alone. */
 export function jsonLine(value: unknown): string {
   const text = JSON.stringify(value).replaceAll(
-    /[\u007f-\u009f\u2028\u2029]/g,
+    /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
   return `${text}\n`;

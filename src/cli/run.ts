@@ -13,6 +13,8 @@ import { createRenderer, jsonLine, printable } from './render.ts';
 
 /** The largest composition that is read (64 MiB): the server's own limit is lower. */
 const MAX_REQUEST_BYTES = 64 * 1024 * 1024;
+/** After pauses of 0.5 s and on, doubling: a server that went away is given up after a quarter of a minute. */
+const MAX_RECONNECTS = 5;
 const RUN_USAGE = 'run FILE|- [--json] [--url URL]';
 const WATCH_USAGE = 'watch RUN_ID [--after CURSOR] [--json] [--url URL]';
 const CANCEL_USAGE = 'cancel RUN_ID [--reason TEXT] [--json] [--url URL]';
@@ -35,6 +37,8 @@ export async function watchCommand(io: Io): Promise<number> {
   const [runId = ''] = positionals;
   const after = typeof values.after === 'string' ? values.after : '0-0';
   return interruptible(io, words, true, async (interrupts) => {
+    // A stream is patient with a server that is away. One that is not there at all, or has no such run, is told at once.
+    await words.client.getRun(runId, { signal: interrupts.signal });
     const end = await show(io, words, runId, after, interrupts);
     const call = questionOf(end);
     if (!words.json && call !== null) await io.print(describeQuestion(call));
@@ -50,7 +54,7 @@ export async function cancelCommand(io: Io): Promise<number> {
   const [runId = ''] = positionals;
   const reason = typeof values.reason === 'string' ? values.reason : 'user_cancelled';
   return interruptible(io, words, true, async ({ signal }) => {
-    const event = await client.cancelRunAndWait(runId, { reason }, { signal });
+    const event = await client.cancelRunAndWait(runId, { reason }, { signal, maxReconnects: MAX_RECONNECTS });
     await io.print(json ? jsonLine(event) : createRenderer(io.colour).render(event));
     return EXIT.ok;
   });
@@ -135,8 +139,8 @@ async function show(
   after: string,
   { signal }: Interrupts,
 ): Promise<TerminalEvent> {
-  const renderer = createRenderer(io.colour);
-  for await (const event of client.streamEvents(runId, { after, signal })) {
+  const renderer = createRenderer(io.colour, columnsOf(io));
+  for await (const event of client.streamEvents(runId, { after, signal, maxReconnects: MAX_RECONNECTS })) {
     const text = json ? jsonLine(event) : renderer.render(event);
     if (text !== '') await io.print(text);
     if (isTerminal(event)) return event;
@@ -148,9 +152,15 @@ async function show(
 /** The answer to a question, or null when it stays open. */
 async function answered(io: Io, call: DeferredToolCall, canAsk: boolean) {
   await io.print(describeQuestion(call));
-  if (io.ask !== null && canAsk && canBeTyped(call)) return answerQuestion(call, io.ask);
+  const answer = io.ask !== null && canAsk && canBeTyped(call) ? await answerQuestion(call, io.ask) : null;
+  if (answer !== null) return answer;
   await io.complain('the question is open: post the next run with session_snapshot and deferred_tool_results');
   return null;
+}
+
+/** Colours are for terminals, which have a width; whoever wants none gets whole lines. */
+function columnsOf({ colour }: Io): number | null {
+  return colour ? (process.stdout.columns ?? null) : null;
 }
 
 function questionOf(end: TerminalEvent): DeferredToolCall | null {

@@ -1,14 +1,12 @@
 // Sessions, notes and clean-ups as the JSON texts that stores keep, with a cap on their size. For adapters.
 
+import { parseExactly } from '../client/exact.ts';
 import { SessionStoreError, SessionTooLargeError } from './errors.ts';
 import { scopeOf } from './scope.ts';
 import type { CleanupEntry, SessionState, StoredSession, TurnNote } from './types.ts';
 
 /** The most characters of a session or a clean-up (64 Mi), unless a store is told otherwise. */
 export const MAX_STORED_CHARS = 64 * 1024 * 1024;
-
-/** Perhaps an integer beyond 2^53: cheap to look for, settled by the reviver. */
-const LONG_NUMBER = /\d{16}/;
 
 /** @throws SessionTooLargeError */
 export function encodeState(state: SessionState, limit: number): string {
@@ -43,24 +41,12 @@ export function decodeCleanup(entry: string): CleanupEntry {
 
 function parsed<T>(what: string, text: string, check: (value: object) => boolean): T {
   try {
-    const value: unknown = LONG_NUMBER.test(text) ? exactly(text) : JSON.parse(text);
+    const value = parseExactly(text);
     if (typeof value === 'object' && value !== null && check(value)) return value as T; // as far as it matters
   } catch {
     // Said below.
   }
   throw new SessionStoreError(`the store has an unreadable ${what}`);
-}
-
-/** As the client reads snapshots: integers beyond 2^53 keep their digits when they are printed again, where the runtime can. */
-function exactly(text: string): unknown {
-  // Not in TypeScript's library yet.
-  const { rawJSON } = JSON as { readonly rawJSON?: (text: string) => unknown };
-  if (rawJSON === undefined) return JSON.parse(text);
-  return JSON.parse(text, (_key: string, value: unknown, { source }: { readonly source?: string } = {}) =>
-    typeof value === 'number' && source !== undefined && !Number.isSafeInteger(value) && /^-?\d+$/.test(source)
-      ? rawJSON(source)
-      : value,
-  );
 }
 
 function capped(what: string, text: string, limit: number): string {

@@ -5,7 +5,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { runCommand } from '../../src/cli/commands.ts';
-import { cancelled, event, failed, frame, started, succeeded } from '../client/events.ts';
+import { cancelled, event, failed, frame, record, started, succeeded } from '../client/events.ts';
 import { json, openStream, type RawServer, startRawServer, stream } from '../client/raw-server.ts';
 import { until, within } from '../support/until.ts';
 import { type FakeIo, fakeIo } from './support.ts';
@@ -25,6 +25,8 @@ afterEach(async () => {
 
 const REQUEST = '{"composition":{"layers":[]},"metadata":{"n":12345678901234567890,"f":1.0},"idempotency_key":"k"}';
 const created = json(202, { run_id: 'run-1', status: 'running' });
+/** What `watch` asks for first. */
+const known = json(200, record('running'));
 const accepted = json(200, { run_id: 'run-1', status: 'cancelled' });
 
 function ioOf(
@@ -306,8 +308,8 @@ describe('a question', () => {
     ['with --json', ['run', 'run.json', '--json'], ['never asked']],
     ['when watching', ['watch', 'run-1'], ['never asked']],
   ])('is not asked %s', async (_, args, answers) => {
-    server.answer(...(args[0] === 'run' ? [created] : []), stream(asking(FORM)));
-    const io = { ...ioOf(args, {}, ...answers), readInput: () => Promise.resolve('{}') };
+    server.answer(args[0] === 'run' ? created : known, stream(asking(FORM)));
+    const io = { ...ioOf(args, {}, ...answers), readInput: () => Promise.resolve('{"composition":{"layers":[]}}') };
     const { code, printed } = await command(io);
     expect(code).toBe(4);
     expect(printed).toContain('May I?');
@@ -373,12 +375,12 @@ describe('Ctrl-C', () => {
 
   test('leaves a run that is only watched', async () => {
     const io = ioOf(['watch', 'run-1']);
-    server.answer(openStream(started('1-0')));
+    server.answer(known, openStream(started('1-0')));
     const running = command(io);
-    await until('the stream', () => server.requests.length === 1);
+    await until('the stream', () => server.requests.length === 2);
     io.events.emit('SIGINT');
     expect((await running).code).toBe(130);
-    expect(server.requests).toHaveLength(1);
+    expect(server.requests).toHaveLength(2);
   });
 
   test('that comes too late says so in one line', async () => {
@@ -405,10 +407,10 @@ describe('Ctrl-C', () => {
 });
 
 describe('watch and cancel', () => {
-  test('watch begins at a cursor and asks for nothing else', async () => {
-    server.answer(stream(succeeded('7-0', 'late')));
+  test('watch looks whether there is such a run, and begins at a cursor', async () => {
+    server.answer(known, stream(succeeded('7-0', 'late')));
     expect(await command(ioOf(['watch', 'a/b', '--after', '6-0']))).toMatchObject({ code: 0, printed: 'late\n' });
-    expect(server.requests.map(({ path }) => path)).toEqual(['/runs/a%2Fb/events/sse?after=6-0']);
+    expect(server.requests.map(({ path }) => path)).toEqual(['/runs/a%2Fb', '/runs/a%2Fb/events/sse?after=6-0']);
   });
 
   test('cancel waits for the end', async () => {

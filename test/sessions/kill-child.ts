@@ -23,17 +23,17 @@ export interface KillJob {
   readonly url: string;
   readonly store: StoreAddress;
   readonly scope: Scope;
-  readonly task: 'first' | 'turn' | 'failing' | 'rebased' | 'asking' | 'answer' | 'end' | 'recover';
+  readonly task: 'first' | 'turn' | 'failing' | 'checked' | 'rebased' | 'asking' | 'answer' | 'end' | 'recover';
   /** What the caller calls this turn. */
   readonly key: string;
   /** Where to stop; null: nowhere. */
   readonly stopAt: string | null;
 }
 
-/** Leases of these tests, ms: long enough for a step, short enough to wait for. */
-const LEASE_MS = 400;
+/** Leases of these tests, ms. Nobody waits for them: kill-time.ts lets them lapse. */
+const LEASE_MS = 30_000;
 /** What a clean-up may take, ms. */
-const CLEANUP_MS = 5_000;
+const CLEANUP_MS = 20_000;
 
 /** Opens the store of a job. */
 export async function openStore(address: StoreAddress): Promise<SessionStore> {
@@ -120,6 +120,13 @@ async function perform({ task, scope, key }: KillJob, sessions: AgentSessions, s
     case 'first':
     case 'turn':
       return run([{ text: `answer to ${key}` }]);
+    case 'checked': {
+      const says = (attempt: number) => [{ text: `${attempt === 1 ? 'bad ' : ''}answer to ${key}` }];
+      return sessions.run(scope, ({ attempt }) => ({ composition: layersOf(says(attempt), false), idempotency_key }), {
+        ...options,
+        check: (output) => (String(output).startsWith('bad') ? 'it is bad' : null),
+      });
+    }
     case 'rebased':
       return run([{ text: `answer to ${key}` }], true);
     case 'failing':
