@@ -2,6 +2,7 @@
 
 import { expect, test } from 'bun:test';
 import { activeRuns, chunkCost, idleMemory, idleStreams, startUp, throughput } from './measures.ts';
+import { runSuite } from './suite.ts';
 
 test('start, idle memory and throughput measure something', async () => {
   expect(await startUp()).toBeGreaterThan(1);
@@ -17,3 +18,15 @@ test('the cost of a chunk, of streams and of runs measure something', async () =
   expect(Number.isFinite(await idleStreams(20))).toBe(true);
   expect(Number.isFinite(await activeRuns(20))).toBe(true);
 }, 60_000);
+
+test('the sections that no other test runs measure something', async () => {
+  const only = ['http', 'failing', 'live', 'subscribers', 'growth', 'bytes', 'kill', 'profile'];
+  const said: string[] = [];
+  const options = { only, stores: ['redis'], blocks: 1, short: true } as const;
+  const { figures, failures } = await runSuite(options, (line) => said.push(line));
+  expect(failures).toEqual([]);
+  for (const { id, median } of figures) expect([id, Number.isFinite(median)]).toEqual([id, true]);
+  expect(new Set(figures.map(({ id, store }) => `${id}.${store}`)).size).toBe(figures.length);
+  expect(said.filter((line) => line.startsWith('-- '))).toHaveLength(only.length);
+  await expect(runSuite({ ...options, only: ['nothing'] }, () => {})).rejects.toThrow('no section nothing');
+}, 180_000);

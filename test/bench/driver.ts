@@ -2,6 +2,7 @@
 // DriverJob as JSON; it prints a DriverResult as JSON. run.ts and bench.test.ts start it.
 
 import { Connection, getRequest, postRequest } from './http1.ts';
+import { cpuMs } from './proc.ts';
 
 /** What to do. */
 export interface DriverJob {
@@ -10,6 +11,8 @@ export interface DriverJob {
   readonly body: string;
   /** Posts here and reads the answer as a stream, instead of run and SSE: the fake daemon's own time. */
   readonly direct?: { readonly path: string; readonly headers: Readonly<Record<string, string>> };
+  /** How every run must end. Default `run_succeeded`. */
+  readonly end?: 'run_succeeded' | 'run_failed';
   readonly concurrency: number;
   /** Runs in all, after the warm-up. */
   readonly runs: number;
@@ -27,7 +30,7 @@ export interface DriverResult {
   readonly frames: number;
 }
 
-/** Runs a job in this process. Throws when a run does not succeed or two runs differ in length. */
+/** Runs a job in this process. Throws when a run does not end as it should or two runs differ in length. */
 export async function drive(job: DriverJob): Promise<DriverResult> {
   await work(job, job.warmUp);
   const started = performance.now();
@@ -53,7 +56,8 @@ async function work(job: DriverJob, runs: number): Promise<{ times: number[]; fr
     while (left > 0) {
       left -= 1;
       const started = performance.now();
-      const stream = job.direct === undefined ? await runOnce(connection, post) : (await connection.send(post)).body;
+      const stream =
+        job.direct === undefined ? await runOnce(connection, post, job.end) : (await connection.send(post)).body;
       times.push(performance.now() - started);
       lengths.add(count(stream, job.direct === undefined ? '\nevent: ' : 'data: '));
     }
@@ -64,12 +68,12 @@ async function work(job: DriverJob, runs: number): Promise<{ times: number[]; fr
   return { times, frames: [...lengths][0] ?? 0 };
 }
 
-async function runOnce(connection: Connection, post: string): Promise<string> {
+async function runOnce(connection: Connection, post: string, end = 'run_succeeded'): Promise<string> {
   const created = await connection.send(post);
   const runId = /"run_id":"([^"]+)"/.exec(created.body)?.[1];
   if (created.status !== 202 || runId === undefined) throw new Error(`POST: ${created.status} ${created.body}`);
   const stream = await connection.send(getRequest(`/runs/${runId}/events/sse`));
-  if (!stream.body.includes('\nevent: run_succeeded\n')) throw new Error(`no success: ${stream.body.slice(-500)}`);
+  if (!stream.body.includes(`\nevent: ${end}\n`)) throw new Error(`no ${end}: ${stream.body.slice(-500)}`);
   return stream.body;
 }
 
@@ -91,9 +95,27 @@ export async function driveApart(job: DriverJob): Promise<DriverResult> {
     stdout: 'pipe',
     stderr: 'inherit',
   });
-  const [text, code] = await Promise.all([child.stdout.text(), child.exited]);
+  const [text, code] = await Promise.all([new Response(child.stdout).text(), child.exited]);
   if (code !== 0) throw new Error(`the driver ended with ${code}`);
   return JSON.parse(text) as DriverResult; // printed below
+}
+
+/**
+ * The same on a server that the whole warm-up has made fast before, with its CPU time per run, ms: what a start and code that is
+ * still slow cost is not in it. The driver warms up by itself with a run per connection.
+ */
+export async function driveWarm(pid: number, job: DriverJob): Promise<DriverResult & { readonly cpuMsPerRun: number }> {
+  const { warmUp, concurrency, runs } = job;
+  if (warmUp > 0) await driveApart({ ...job, runs: warmUp, warmUp: 0 });
+  const before = cpuMs(pid);
+  const own = Math.min(warmUp, concurrency);
+  const result = await driveApart({ ...job, warmUp: own });
+  return { ...result, cpuMsPerRun: (cpuMs(pid) - before) / (runs + own) };
+}
+
+/** How many runs `driveWarm` makes of a job. */
+export function warmRuns({ runs, warmUp, concurrency }: Pick<DriverJob, 'runs' | 'warmUp' | 'concurrency'>): number {
+  return runs + warmUp + Math.min(warmUp, concurrency);
 }
 
 if (import.meta.main) {

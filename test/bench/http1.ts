@@ -11,6 +11,8 @@ export interface Answer {
 
 /** One keep-alive connection. Reconnects when the server closed it between requests. */
 export class Connection {
+  /** The path of the server's address, without trailing `/`: what paths of requests begin with. */
+  readonly prefix: string;
   readonly #host: string;
   readonly #port: number;
   #socket: Socket | null = null;
@@ -22,9 +24,10 @@ export class Connection {
   #declared: number | null | undefined;
 
   constructor(url: string) {
-    const { hostname, port } = new URL(url);
+    const { hostname, port, pathname } = new URL(url);
     this.#host = hostname;
-    this.#port = Number(port);
+    this.#port = Number(port || 80);
+    this.prefix = pathname.replace(/\/+$/, '');
   }
 
   /** Sends a request and resolves with its whole answer (a stream: when the server ended it). */

@@ -1,21 +1,21 @@
 // The measurements of issue SLICE, one function each: start, idle memory, throughput, cost of a chunk, idle streams,
 // active runs. Each starts its own server on the store it is given and returns figures; run.ts repeats and prints them.
 
-import { readFileSync } from 'node:fs';
 import { freePort } from '../faults/kill-loop.ts';
 import { FOREVER, plugin, scripted } from '../support/runs.ts';
 import { DAEMON_KEY, startProcess, type TestServer } from '../support/server.ts';
 import { until } from '../support/until.ts';
 import { startDaemonProcess } from './daemon-process.ts';
-import { type DriverResult, driveApart } from './driver.ts';
+import { type DriverResult, driveApart, driveWarm } from './driver.ts';
 import { Connection, getRequest, postRequest } from './http1.ts';
+import { megabytes } from './proc.ts';
 import { type BenchStore, sqliteStore, withStore } from './stores.ts';
 
 /** A run with one chunk from the scripted model. */
 const ONE_CHUNK = JSON.stringify(scripted([[{ text: 'x' }]]));
 
-/** Milliseconds from spawning the binary to its first 200. */
-export async function startUp(store: BenchStore = sqliteStore): Promise<number> {
+/** Milliseconds from spawning the binary to its first 200 of `path`. */
+export async function startUp(store: BenchStore = sqliteStore, path = '/healthz'): Promise<number> {
   return store.withPlace(async (place) => {
     const port = await freePort();
     const started = performance.now();
@@ -23,7 +23,7 @@ export async function startUp(store: BenchStore = sqliteStore): Promise<number> 
     try {
       await until(
         'the first 200',
-        async () => (await fetch(`http://127.0.0.1:${port}/healthz`, { proxy: false } as RequestInit)).status === 200,
+        async () => (await fetch(`http://127.0.0.1:${port}${path}`, { proxy: false } as RequestInit)).status === 200,
         { everyMs: 0 },
       );
       return performance.now() - started;
@@ -46,9 +46,7 @@ export async function throughput(
 ): Promise<DriverResult & { cpuMsPerRun: number }> {
   return withStore(store, {}, async (server) => {
     const warmUp = Math.min(runs, 10 * concurrency);
-    const before = cpuMs(server.pid);
-    const result = await driveApart({ url: server.url, body: ONE_CHUNK, concurrency, runs, warmUp });
-    return { ...result, cpuMsPerRun: (cpuMs(server.pid) - before) / (runs + warmUp) };
+    return driveWarm(server.pid, { url: server.url, body: ONE_CHUNK, concurrency, runs, warmUp });
   });
 }
 
@@ -169,14 +167,4 @@ async function settledMegabytes(pid: number): Promise<number> {
     await Bun.sleep(100);
   }
   return readings.at(-1) ?? Number.NaN;
-}
-
-function megabytes(pid: number): number {
-  return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
-}
-
-/** User and system time of a process in ms (Linux ticks are 10 ms). */
-export function cpuMs(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) * 10;
 }

@@ -15,7 +15,7 @@ return ids
 `;
 
 /** An event of one character, as the server stores it. */
-const payload = JSON.stringify({
+export const BENCH_PAYLOAD = JSON.stringify({
   run_id: '4d1f3c0e-8a54-4c6b-9a53-0d6f5f1f7a10',
   created_at: '2026-06-02T08:15:30.209551Z',
   type: 'pydantic_ai_event',
@@ -37,9 +37,11 @@ export interface Floor {
 /** Measures both on `events` events each. */
 export async function floor(redis: RedisProcess, events: number, depth = 20): Promise<Floor> {
   return redis.admin(async (client) => {
-    const pipelined = await rate(client, events, depth, (key) => client.xAdd(`${key}:events`, '*', { payload }));
+    const pipelined = await rate(client, events, depth, (key) =>
+      client.xAdd(`${key}:events`, '*', { payload: BENCH_PAYLOAD }),
+    );
     const sha = await client.scriptLoad(APPEND);
-    const batch = new Array<string>(10).fill(payload);
+    const batch = new Array<string>(10).fill(BENCH_PAYLOAD);
     const scripted = await rate(client, events / batch.length, 1, (key) =>
       client.evalSha(sha, { keys: [`${key}:record`, `${key}:events`], arguments: batch }),
     );

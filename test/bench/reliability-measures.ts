@@ -1,13 +1,16 @@
 // The measurements of issue RELIABLE, one function each: how long a cancel takes to reach the daemon's socket, how long the runs
 // of a killed process stay unended, and what two builds of the server make of the same load.
 
+import { join } from 'node:path';
 import { type FakeDaemon, startFakeDaemon } from '../fakes/plugin-daemon.ts';
+import { freePort } from '../faults/kill-loop.ts';
 import { cancel, untilSaid, watchRun } from '../faults/watching.ts';
-import { createRun, FOREVER, plugin, scripted } from '../support/runs.ts';
-import type { TestServer } from '../support/server.ts';
+import { createRun, FOREVER, plugin, runStatus, scripted } from '../support/runs.ts';
+import { startProcess, type TestServer, withFolder, withServer } from '../support/server.ts';
+import { until } from '../support/until.ts';
 import { startDaemonProcess } from './daemon-process.ts';
 import { driveApart } from './driver.ts';
-import { cpuMs } from './measures.ts';
+import { cpuMs } from './proc.ts';
 import { type BenchStore, withStore } from './stores.ts';
 
 /** Milliseconds from sending a cancel until the daemon's socket is closed, sample by sample. */
@@ -77,6 +80,39 @@ export async function ownerDeath(store: BenchStore, leaseSeconds: number, runs: 
   });
 }
 
+/**
+ * Milliseconds from `kill -9` of the only process of an SQLite file, which is started again at once, until the new one shows its
+ * runs as over.
+ */
+export async function restartAfterDeath(runs: number): Promise<number> {
+  return withFolder(async (folder) => {
+    const env = { DIFY_AGENT_STORE_URL: `sqlite:${join(folder, 'runs.db')}` };
+    const runIds = await withServer({ env }, async (owner) => {
+      const created = await Promise.all(
+        Array.from({ length: runs }, () => createRun(owner.url, scripted([[{ text: 'a' }, FOREVER]]))),
+      );
+      for (const runId of created) await untilSaid(owner, runId, 'final_result');
+      owner.kill('SIGKILL');
+      await owner.exited;
+      return created;
+    });
+    const started = performance.now();
+    const port = await freePort();
+    const again = await startProcess({ env: { ...env, DIFY_AGENT_PORT: String(port) } });
+    try {
+      const url = `http://127.0.0.1:${port}`;
+      for (const runId of runIds) {
+        await until(`${runId} to be over`, async () => (await runStatus(url, runId)).status === 'failed', {
+          everyMs: 1,
+        });
+      }
+      return performance.now() - started;
+    } finally {
+      await again.dispose();
+    }
+  });
+}
+
 /** What a build makes of a load. */
 export interface LoadResult {
   /** Runs per second, end to end. */
@@ -95,16 +131,17 @@ export interface Load {
 /** One block of a load on a server that is up. */
 export type Block = () => Promise<LoadResult>;
 
-/** A server that is up and warm, for the length of `use`, which may ask for so many blocks. */
+/** A server that is up and warm, for the length of `use`, which may ask for so many blocks. `settings`: of its environment. */
 export async function underLoad<T>(
   store: BenchStore,
   { chunks, runs }: Load,
   blocks: number,
   use: (block: Block) => Promise<T>,
+  settings: Readonly<Record<string, string>> = {},
 ): Promise<T> {
   const daemon = chunks === 0 ? null : await startDaemonProcess(chunks, runs * (blocks + 1));
   try {
-    const env = daemon === null ? {} : { DIFY_AGENT_PLUGIN_DAEMON_URL: daemon.url };
+    const env = { ...settings, ...(daemon === null ? {} : { DIFY_AGENT_PLUGIN_DAEMON_URL: daemon.url }) };
     const body = JSON.stringify(daemon === null ? scripted([[{ text: 'x' }]]) : plugin());
     return await withStore(store, env, async ({ url, pid }) => {
       const block: Block = async () => {

@@ -1,234 +1,142 @@
-// `npm run bench`: the figures of the issues SLICE, REDIS, AGENT and RELIABLE against their limits; medians of blocks, everything on this
-// machine's cores. Options: --store sqlite|redis|both (default sqlite; redis starts one of its own; both: each section on one
-// and then the other), --blocks N (default 3), --only NAMES of the sections below, --json FILE.
-// SQLite alone, the model stream and the comparison of two builds have benches of their own: test/bench/store.ts,
-// test/bench/model-stream.ts, test/bench/reliability.ts.
+// `npm run bench`: every figure of docs/performance.md against its target, on this machine, or with --base-url the reference's own
+// profile on servers that are up already. SQLite alone, the model stream and the comparison of two builds have benches of their own:
+// store.ts, model-stream.ts, reliability.ts.
 
-import { writeFileSync } from 'node:fs';
-import { cpus } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { cpus, loadavg, release } from 'node:os';
+import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-import { ensureBinary } from '../support/binary.ts';
-import { heapAfter, resume, toolRounds } from './agent-measures.ts';
-import { percentile } from './driver.ts';
-import { activeRuns, chunkCost, idleMemory, idleStreams, startUp, throughput } from './measures.ts';
-import { floor } from './redis-floor.ts';
-import { cancelTimes, cancelTimesAcross, ownerDeath } from './reliability-measures.ts';
-import { commands, connections, LONGEST_RUN_EVENTS, replay, streaming } from './store-measures.ts';
-import { type BenchStore, sqliteStore, startRedisStore } from './stores.ts';
+import { ensureBinary, ROOT } from '../support/binary.ts';
+import { redisBinary } from '../support/redis-process.ts';
+import { type Circumstances, markdown, terminalLines, withFigures } from './document.ts';
+import { compare } from './profile/compare.ts';
+import { merged, runSuite, SECTIONS, type SuiteResult } from './suite.ts';
 
-interface Figure {
-  readonly name: string;
-  readonly unit: string;
-  readonly median: number;
-  readonly blocks: readonly number[];
-  /** What the issue asks for; null: no limit. */
-  readonly limit: { readonly least?: number; readonly most?: number } | null;
-  readonly note?: string;
-}
+const HELP = `npm run bench -- [options]
 
-/** One group of figures. Limits are those of the issue that asked for them on that store. */
-type Section = (store: BenchStore, blocks: number, report: (figure: Figure) => void) => Promise<void>;
+Measures this build on this machine: a minute or two per group, about ten minutes in all. Nothing else should run meanwhile.
+  --only NAMES       only these sections, e.g. runs,replay. Sections: ${Object.keys(SECTIONS).join(', ')}
+  --store NAME       sqlite, redis or both (default: both, where a section asks for both)
+  --blocks N         how often each is measured, at least 1 (default 3)
+  --short            tiny loads: only whether the bench works; the figures mean nothing
+  --json FILE        all figures with their blocks
+  --write            puts the tables into docs/performance.md; not with --only or --store, but for
+  --merge FILE       keeps the figures of an earlier --json that this run does not measure again
+DIFY_AGENT_TEST_BINARY names another binary than the one of this tree.
 
-const round = (value: number) => (value >= 100 ? Math.round(value) : Math.round(value * 100) / 100);
+Or measures servers that are up, by the reference's profile (spec 07 §6.1):
+  --base-url URL     given twice: their blocks alternate
+  --fakes-port PORT  where the fake plugin daemon listens, and where the servers expect it (default 5002)
+  --pid PID          of each server in turn: CPU time and memory
+  --redis-url URL    of each server in turn: commands and bytes. --redis-prefix PREFIX of their keys (default dify-agent-bench)
+  --only NAMES       only these scenarios, e.g. single_1_chunk_c1
+  --blocks N, --json FILE as above; --short: three runs per scenario
+`;
 
-async function repeat(blocks: number, measure: () => Promise<number>): Promise<readonly number[]> {
-  const values: number[] = [];
-  for (let block = 0; block < blocks; block += 1) values.push(round(await measure()));
-  return values;
-}
-
-const SECTIONS: Readonly<Record<string, Section>> = {
-  async start(store, blocks, report) {
-    const values = await repeat(Math.max(7, blocks * 3), () => startUp(store));
-    report(figure('start to first 200', 'ms', values, onSqlite(store, { most: 60 })));
-  },
-  async idle(store, blocks, report) {
-    report(figure('idle RSS', 'MB', await repeat(blocks, () => idleMemory(store)), onSqlite(store, { most: 80 })));
-  },
-  async throughput(store, blocks, report) {
-    for (const concurrency of [1, 10, 50]) {
-      const notes: string[] = [];
-      const values = await repeat(blocks, async () => {
-        const result = await throughput(concurrency, concurrency === 1 ? 2_000 : 10_000, store);
-        notes.push(`p50 ${round(result.p50)} p95 ${round(result.p95)} ms, ${round(result.cpuMsPerRun)} CPU-ms/run`);
-        return result.perSecond;
-      });
-      const limit = concurrency === 50 ? { least: 1_500 } : null;
-      report({ ...figure(`one-chunk runs, ${concurrency} at once`, 'runs/s', values, limit), note: notes.join('; ') });
-    }
-  },
-  async chunks(store, blocks, report) {
-    const notes: string[] = [];
-    const values = await repeat(blocks, async () => {
-      const { perChunkMicros, fakeMs, runMs } = await chunkCost(1_000, 40, store);
-      notes.push(`fake ${round(fakeMs)} ms, run ${round(runMs)} ms`);
-      return perChunkMicros;
-    });
-    const limit = onSqlite(store, { most: 25 });
-    report({ ...figure('added per chunk, 1,000 chunks', 'µs', values, limit), note: notes.join('; ') });
-  },
-  async streams(store, blocks, report) {
-    const values = await repeat(blocks, () => idleStreams(1_000, store));
-    report(figure('1,000 idle SSE streams', 'MB', values, onSqlite(store, { most: 12 })));
-  },
-  async active(store, blocks, report) {
-    const values = await repeat(blocks, () => activeRuns(1_000, store));
-    report(figure('an active run, of 1,000', 'KB', values, onSqlite(store, { most: 40 })));
-  },
-  async streaming(store, blocks, report) {
-    const load = { runs: 150, chunks: 1_000, concurrency: 50 };
-    const values = await repeat(blocks, async () => (await streaming(store, load)).eventsPerSecond);
-    report(figure('stored and streamed, 50 × 1,000', 'events/s', values, onRedis(store, { least: 35_000 })));
-  },
-  async daemon(store, blocks, report) {
-    const load = { runs: 5_000, chunks: 1, concurrency: 50 };
-    const values = await repeat(blocks, async () => (await streaming(store, load)).perSecond);
-    report(figure('one daemon chunk, 50 at once', 'runs/s', values, onRedis(store, { least: 1_500 })));
-  },
-  async replay(store, blocks, report) {
-    const values = await repeat(blocks, () => replay(store));
-    const name = `replay of ${LONGEST_RUN_EVENTS} events`;
-    report(figure(name, 'events/s', values, onRedis(store, { least: 150_000 })));
-  },
-  async commands(store, blocks, report) {
-    if (store.redis === null) return;
-    const notes: string[] = [];
-    const values = await repeat(blocks, async () => {
-      const { sent, events, perEvent, calls } = await commands(store, { runs: 50, chunks: 1_000, concurrency: 50 });
-      notes.push(`${sent} for ${events} events: ${JSON.stringify(calls)}`);
-      return perEvent;
-    });
-    report({ ...figure('commands sent per event', '', values, { most: 0.2 }), note: notes.join('; ') });
-    const paced = await commands(store, { runs: 50, chunks: 200, concurrency: 50, gapMs: 10 });
-    report(figure('the same, a chunk every 10 ms', '', [round(paced.perEvent)], null));
-  },
-  async connections(store, _, report) {
-    if (store.redis === null) return;
-    const [one = 0, thousand = 0] = await connections(store, [1, 1_000]);
-    report(figure('connections, 1,000 streams for 1', 'more', [thousand - one], { most: 1 }));
-  },
-  async tools(store, blocks, report) {
-    const notes: string[] = [];
-    const values = await repeat(blocks, async () => {
-      const { ownMs, runMs, daemonMs } = await toolRounds(50, store);
-      notes.push(`daemon alone ${round(daemonMs)} ms, run ${round(runMs)} ms`);
-      return ownMs;
-    });
-    report({ ...figure('two tool rounds, 100 chunks: own', 'ms', values, { most: 8 }), note: notes.join('; ') });
-  },
-  async resume(store, blocks, report) {
-    const values = await repeat(blocks, () => resume(2 * 2 ** 20, 20, store));
-    report(figure('resuming a snapshot of 2 MB', 'ms', values, { most: 60 }));
-  },
-  async heap(store, _, report) {
-    const { firstMegabytes, allMegabytes } = await heapAfter(1_000, 10_000, store);
-    const grown = round((allMegabytes / firstMegabytes - 1) * 100);
-    const note = `${round(firstMegabytes)} MB, then ${round(allMegabytes)} MB`;
-    report({ ...figure('heap, 10,000 runs for 1,000', '% more', [grown], { most: 10 }), note });
-  },
-  async cancel(store, blocks, report) {
-    const samples = Math.max(20, 10 * blocks);
-    const own = await cancelTimes(store, samples);
-    report(latency('cancel to upstream socket closed', own, { most: 50 }));
-    if (store.redis === null) return;
-    report(latency('the same, through another process', await cancelTimesAcross(store, samples), { most: 150 }));
-  },
-  async recovery(store, blocks, report) {
-    if (store.redis === null) return;
-    const values = await repeat(Math.max(5, blocks), () => ownerDeath(store, 2, 20));
-    const worst = round(Math.max(...values));
-    report({ ...figure('killed owner: its runs over', 'leases', values, { most: 2 }), note: `worst ${worst}` });
-  },
-  async floor({ redis }, blocks, report) {
-    if (redis === null) return;
-    const pipelined: number[] = [];
-    const scripted = await repeat(blocks, async () => {
-      const measured = await floor(redis, 200_000);
-      pipelined.push(round(measured.pipelined));
-      return measured.scripted;
-    });
-    report(figure('floor: pipelined XADD', 'events/s', pipelined, null));
-    report(figure('floor: script of ten', 'events/s', scripted, null));
-  },
-};
-
-/** A limit that was set for SQLite (issue SLICE). */
-function onSqlite(store: BenchStore, limit: NonNullable<Figure['limit']>): Figure['limit'] {
-  return store.name === 'sqlite' ? limit : null;
-}
-
-/** A limit that was set for Redis. */
-function onRedis(store: BenchStore, limit: NonNullable<Figure['limit']>): Figure['limit'] {
-  return store.name === 'redis' ? limit : null;
-}
-
-function figure(name: string, unit: string, blocks: readonly number[], limit: Figure['limit']): Figure {
-  return { name, unit, median: percentile(blocks, 0.5), blocks, limit };
-}
-
-/** Milliseconds of many samples: the blocks are their quartiles and the worst. */
-function latency(name: string, samples: readonly number[], limit: Figure['limit']): Figure {
-  const quartiles = [0.25, 0.5, 0.75, 0.95, 1].map((share) => round(percentile(samples, share)));
-  const note = `25, 50, 75, 95 and 100 % of ${samples.length} samples`;
-  return { name, unit: 'ms', median: round(percentile(samples, 0.5)), blocks: quartiles, limit, note };
-}
-
-function line({ name, unit, median, limit }: Figure): string {
-  const wanted = limit === null ? '' : limit.most === undefined ? `≥ ${limit.least}` : `< ${limit.most}`;
-  const holds =
-    limit === null ||
-    ((limit.most === undefined || median < limit.most) && (limit.least === undefined || median >= limit.least));
-  return `${name.padEnd(40)} ${String(median).padStart(9)} ${unit.padEnd(7)} ${wanted.padEnd(9)} ${holds ? '' : 'MISSED'}`;
-}
-
-const STORES: Readonly<Record<string, readonly BenchStore['name'][]>> = {
+const STORES: Readonly<Record<string, readonly ('sqlite' | 'redis')[]>> = {
   sqlite: ['sqlite'],
   redis: ['redis'],
   both: ['sqlite', 'redis'],
 };
+/** Above this load average figures are not worth much. */
+const IDLE_LOAD = 0.5;
 
-async function main(): Promise<void> {
+async function main(): Promise<number> {
   const { values } = parseArgs({
     options: {
-      store: { type: 'string', default: 'sqlite' },
-      blocks: { type: 'string', default: '3' },
+      help: { type: 'boolean', short: 'h', default: false },
       only: { type: 'string' },
+      store: { type: 'string', default: 'both' },
+      blocks: { type: 'string', default: '3' },
+      short: { type: 'boolean', default: false },
       json: { type: 'string' },
+      write: { type: 'boolean', default: false },
+      merge: { type: 'string' },
+      'base-url': { type: 'string', multiple: true },
+      'fakes-port': { type: 'string', default: '5002' },
+      pid: { type: 'string', multiple: true },
+      'redis-url': { type: 'string', multiple: true },
+      'redis-prefix': { type: 'string', default: 'dify-agent-bench' },
     },
   });
-  const chosen = values.only?.split(',') ?? Object.keys(SECTIONS);
-  const unknown = chosen.find((name) => SECTIONS[name] === undefined);
-  if (unknown !== undefined) throw new Error(`no section ${unknown}: ${Object.keys(SECTIONS).join(', ')}`);
-  const wanted = STORES[values.store];
-  if (wanted === undefined) throw new Error(`no store ${values.store}: ${Object.keys(STORES).join(', ')}`);
+  if (values.help) {
+    console.log(HELP);
+    return 0;
+  }
+  const blocks = Number(values.blocks);
+  if (!Number.isInteger(blocks) || blocks < 1) throw new Error(`--blocks ${values.blocks}: a number from 1`);
+  const save = (result: unknown): void => {
+    if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(result, null, 2)}\n`);
+  };
+  const only = values.only?.split(',') ?? null;
+  const urls = values['base-url'];
+  if (urls !== undefined) {
+    const results = await compare(
+      {
+        urls,
+        pids: (values.pid ?? []).map(Number),
+        redisUrls: values['redis-url'] ?? [],
+        redisPrefix: values['redis-prefix'],
+        fakesPort: Number(values['fakes-port']),
+        blocks,
+        size: values.short ? 'short' : 'exact',
+        only,
+      },
+      console.log,
+    );
+    save(results);
+    return results.some(({ problems }) => problems.length > 0) ? 1 : 0;
+  }
+  const stores = STORES[values.store];
+  if (stores === undefined) throw new Error(`no store ${values.store}: ${Object.keys(STORES).join(', ')}`);
+  if (values.short && values.write) throw new Error('--short measures nothing that could be written down');
+  if (values.write && values.merge === undefined && (only !== null || values.store !== 'both')) {
+    throw new Error('--write wants all figures: without --only and --store, or with --merge FILE');
+  }
+  const earlier = values.merge === undefined ? null : readResult(values.merge);
   const binary = await ensureBinary();
-  console.log(
-    `${binary} on ${cpus().length} × ${cpus()[0]?.model}; --store ${values.store} --only ${chosen.join(',')}`,
-  );
-  const redis = wanted.includes('redis') ? await startRedisStore() : null;
-  const stores = wanted.map((name) => (name === 'redis' && redis !== null ? redis : sqliteStore));
-  try {
-    const figures = await measure(stores, chosen, Number(values.blocks));
-    console.log(`\n${figures.map(line).join('\n')}`);
-    if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, null, 2)}\n`);
-  } finally {
-    await redis?.dispose();
+  const where = circumstances(blocks);
+  console.log(`${binary} on ${where.machine}; ${where.versions}; load ${where.load.toFixed(2)}`);
+  if (where.load > IDLE_LOAD)
+    console.log(`the machine is busy (load ${where.load.toFixed(2)}): do not trust these figures`);
+  const started = performance.now();
+  const measured = await runSuite({ only, stores, blocks, short: values.short }, console.log);
+  const { figures, failures, tried } = earlier === null ? measured : merged(earlier, measured);
+  for (const line of ['', ...terminalLines(figures, failures)]) console.log(line);
+  console.log(`\n${((performance.now() - started) / 60_000).toFixed(1)} minutes`);
+  save({ circumstances: where, figures, failures, tried });
+  if (values.write) {
+    const path = join(ROOT, 'docs/performance.md');
+    writeFileSync(path, withFigures(readFileSync(path, 'utf8'), markdown(figures, failures, where)));
   }
+  return failures.length === 0 ? 0 : 1;
 }
 
-/** Each section on each store in turn, so that a comparison holds when the machine's speed drifts. */
-async function measure(stores: readonly BenchStore[], names: readonly string[], blocks: number): Promise<Figure[]> {
-  const figures: Figure[] = [];
-  for (const name of names) {
-    for (const store of stores) {
-      await SECTIONS[name]?.(store, blocks, (found) => {
-        const shown = stores.length === 1 ? found : { ...found, name: `${store.name}: ${found.name}` };
-        figures.push(shown);
-        console.log(`${shown.name}: ${found.blocks.join(', ')} ${found.unit}${found.note ? ` (${found.note})` : ''}`);
-      });
-    }
+/** What --json wrote. Throws when it is something else. */
+function readResult(path: string): SuiteResult {
+  const { figures, failures, tried } = JSON.parse(readFileSync(path, 'utf8')) as Partial<SuiteResult>; // looked at below
+  if (!Array.isArray(figures) || !Array.isArray(failures) || !Array.isArray(tried)) {
+    throw new Error(`${path} is not what --json wrote`);
   }
-  return figures;
+  return { figures, failures, tried };
 }
 
-if (import.meta.main) void main();
+function circumstances(blocks: number): Circumstances {
+  const said = (command: readonly string[]) =>
+    Bun.spawnSync([...command], { cwd: ROOT, stdout: 'pipe', stderr: 'ignore' })
+      .stdout.toString()
+      .trim();
+  const redis = /v=(\S+)/.exec(said([redisBinary(), '--version']))?.[1] ?? '?';
+  const changed = said(['git', 'status', '--porcelain', 'src']) === '' ? '' : '+';
+  return {
+    date: new Date().toISOString().slice(0, 10),
+    commit: `${said(['git', 'rev-parse', '--short', 'HEAD'])}${changed}`,
+    machine: `${cpus().length} × ${cpus()[0]?.model ?? '?'}, kernel ${release()}`,
+    versions: `Bun ${Bun.version}, Redis ${redis}`,
+    load: loadavg()[0] ?? Number.NaN,
+    blocks,
+    command: `npm run bench${process.argv.length > 2 ? ` -- ${process.argv.slice(2).join(' ')}` : ''}`,
+  };
+}
+
+if (import.meta.main) process.exit(await main());

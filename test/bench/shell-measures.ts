@@ -64,7 +64,7 @@ export async function largeOutput(megabytes: number): Promise<OutputCost> {
       stdout: 'pipe',
       stderr: 'inherit',
     });
-    const facts: StreamFacts = JSON.parse(await child.stdout.text()); // the probe's own words
+    const facts: StreamFacts = JSON.parse(await new Response(child.stdout).text()); // the probe's own words
     const seconds = (performance.now() - started) / 1000;
     return { ...facts, megabytesPerSecond: megabytes / seconds, heldMegabytes: facts.heldBytes / 2 ** 20 };
   } finally {

@@ -5,7 +5,8 @@ import type { AdminClient } from '../support/redis-process.ts';
 import { plugin } from '../support/runs.ts';
 import { until } from '../support/until.ts';
 import { startDaemonProcess } from './daemon-process.ts';
-import { type DriverResult, driveApart } from './driver.ts';
+import { type DriverResult, driveApart, driveWarm, percentile, warmRuns } from './driver.ts';
+import { readFrames } from './frames.ts';
 import { Connection, getRequest, postRequest } from './http1.ts';
 import { closeAll, openStreams } from './measures.ts';
 import { type BenchStore, withStore } from './stores.ts';
@@ -27,14 +28,18 @@ export interface Load {
 }
 
 /** Events per second from the fake daemon through the store to an SSE client each, and runs per second. */
-export async function streaming(store: BenchStore, load: Load): Promise<DriverResult & { eventsPerSecond: number }> {
-  const warmUp = Math.min(load.runs, load.concurrency);
-  const daemon = await startDaemonProcess(load.chunks, load.runs + warmUp);
+export async function streaming(
+  store: BenchStore,
+  load: Load,
+): Promise<DriverResult & { readonly eventsPerSecond: number; readonly cpuMsPerRun: number }> {
+  const { runs, chunks, concurrency } = load;
+  // As many chunks at least as it takes for code to get fast.
+  const warmUp = Math.min(runs, concurrency * (chunks === 1 ? 10 : 1));
+  const daemon = await startDaemonProcess(chunks, warmRuns({ runs, warmUp, concurrency }));
   try {
-    return await withStore(store, { DIFY_AGENT_PLUGIN_DAEMON_URL: daemon.url }, async ({ url }) => {
-      const { runs, concurrency } = load;
-      const result = await driveApart({ url, body: BODY, concurrency, runs, warmUp });
-      mustHave(result.frames, load.chunks);
+    return await withStore(store, { DIFY_AGENT_PLUGIN_DAEMON_URL: daemon.url }, async ({ url, pid }) => {
+      const result = await driveWarm(pid, { url, body: BODY, concurrency, runs, warmUp });
+      mustHave(result.frames, chunks);
       return { ...result, eventsPerSecond: result.perSecond * result.frames };
     });
   } finally {
@@ -42,7 +47,7 @@ export async function streaming(store: BenchStore, load: Load): Promise<DriverRe
   }
 }
 
-/** Events per second of reading a finished run over SSE from its beginning, the best of three. */
+/** Events per second of reading a finished run over SSE from its beginning, the median of three. */
 export async function replay(store: BenchStore, events: number = LONGEST_RUN_EVENTS): Promise<number> {
   const chunks = events - EVENTS_BESIDE_CHUNKS;
   const daemon = await startDaemonProcess(chunks, 1, 50);
@@ -56,16 +61,14 @@ export async function replay(store: BenchStore, events: number = LONGEST_RUN_EVE
         async () => (await connection.send(getRequest(path))).body.includes('"succeeded"'),
         { timeoutMs: 120_000, everyMs: 50 },
       );
+      connection.close();
       const rates: number[] = [];
       for (let reading = 0; reading < 3; reading += 1) {
-        const started = performance.now();
-        const { body } = await connection.send(getRequest(`${path}/events/sse`));
-        const seconds = (performance.now() - started) / 1000;
-        mustHave(body.split('\nevent: ').length - 1, chunks);
+        const { frames, seconds } = await readFrames(url, `${path}/events/sse`);
+        mustHave(frames, chunks);
         rates.push(events / seconds);
       }
-      connection.close();
-      return Math.max(...rates);
+      return percentile(rates, 0.5);
     });
   } finally {
     daemon.stop();

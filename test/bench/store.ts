@@ -2,7 +2,6 @@
 // `npx bun test/bench/store.ts`; prints medians of ROUNDS blocks. Not part of the test suites.
 
 import { heapStats } from 'bun:jsc';
-import { Database } from 'bun:sqlite';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,9 +11,9 @@ import { newRunId } from '../../src/base/ids.ts';
 import { noopLogger } from '../../src/observe/logger.ts';
 import type { RunStore } from '../../src/runs/ports.ts';
 import { createLive } from '../../src/store/live.ts';
-import { MIGRATIONS } from '../../src/store/schema.ts';
 import { openSqliteStore } from '../../src/store/sqlite.ts';
 import { payloadOf, runningRecord, terminal } from '../contract/run-store.ts';
+import { sqliteInserts } from './floor-measures.ts';
 
 const ROUNDS = 5;
 const EVENTS = 20_000;
@@ -80,25 +79,8 @@ async function withStore(use: (store: RunStore) => Promise<void>, path?: string)
 }
 
 try {
-  await measure('raw inserts, 50 runs, 50 per transaction', 'events', EVENTS, async () => {
-    const db = new Database(join(directory, `${++files}.db`));
-    for (const text of [
-      'auto_vacuum = INCREMENTAL',
-      'locking_mode = EXCLUSIVE',
-      'journal_mode = WAL',
-      'synchronous = 1',
-    ]) {
-      db.run(`PRAGMA ${text}`);
-    }
-    for (const statement of MIGRATIONS.flat()) db.run(statement);
-    const [begin, commit] = [db.prepare('BEGIN IMMEDIATE'), db.prepare('COMMIT')];
-    const insert = db.prepare('INSERT INTO events (run, ms, seq, payload) VALUES (?, ?, ?, ?)');
-    for (let i = 0; i < EVENTS; i += RUNS) {
-      begin.run();
-      for (let run = 0; run < RUNS; run += 1) insert.run(run, 1_780_388_130_204 + i, 0, payload);
-      commit.run();
-    }
-    db.close(true);
+  await measure('raw inserts, 50 runs, 500 per transaction', 'events', EVENTS, async () => {
+    await sqliteInserts(EVENTS);
   });
   await measure('store, 50 runs, one event per append', 'events', EVENTS, () => withStore((s) => appendAll(s, RUNS)));
   await measure('store, 50 runs, ten events per append', 'events', EVENTS, () =>

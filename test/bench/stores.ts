@@ -55,7 +55,12 @@ export function withStore<T>(
   env: Readonly<Record<string, string>>,
   use: (server: TestServer) => Promise<T>,
 ): Promise<T> {
-  const common = { DIFY_AGENT_LOG_LEVEL: 'info', DIFY_AGENT_SHUTDOWN_GRACE_SECONDS: '0' };
+  const common = {
+    DIFY_AGENT_LOG_LEVEL: 'info',
+    DIFY_AGENT_SHUTDOWN_GRACE_SECONDS: '0',
+    // Said although it is the default: every figure is one without joined deltas.
+    DIFY_AGENT_STREAM_TEXT_DELTA_COALESCING_ENABLED: 'false',
+  };
   const which = store.binary === undefined ? {} : { binary: store.binary };
   return store.withPlace((place) => withServer({ ...which, env: { ...place, ...common, ...env } }, use));
 }

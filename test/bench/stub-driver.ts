@@ -101,7 +101,7 @@ export async function driveStubApart(job: StubJob): Promise<number> {
     stdout: 'pipe',
     stderr: 'inherit',
   });
-  const [text, code] = await Promise.all([child.stdout.text(), child.exited]);
+  const [text, code] = await Promise.all([new Response(child.stdout).text(), child.exited]);
   if (code !== 0) throw new Error(`the driver ended with ${code}`);
   return Number(text);
 }

@@ -1,13 +1,13 @@
 // The measurements of issue STUB: what a token costs, how many calls the compiled binary answers over HTTP and over gRPC with a
 // client in a process of its own, and what the stub costs a server's start.
 
-import { readFileSync } from 'node:fs';
 import { systemClock } from '../../src/base/clock.ts';
 import { createTokenCodec, type TokenCodec } from '../../src/stub/tokens.ts';
 import { freePort } from '../faults/kill-loop.ts';
 import { contextOf, SECRET } from '../stub/kit.ts';
 import { startProcess, type TestServer, withServer } from '../support/server.ts';
 import { until } from '../support/until.ts';
+import { cpuMs } from './proc.ts';
 import { driveStubApart, type StubJob } from './stub-driver.ts';
 
 /** Microseconds for one, made or checked one after the other: with the way to the thread that encrypts, and back. */
@@ -111,10 +111,4 @@ async function startCpuMs(env: Readonly<Record<string, string>>): Promise<number
   } finally {
     await running.dispose();
   }
-}
-
-/** User and system time of a process in ms (Linux ticks are 10 ms: many starts are needed for a mean of worth). */
-function cpuMs(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-  return (Number(fields[11]) + Number(fields[12])) * 10;
 }
