@@ -2,7 +2,17 @@
 // this wire, in Bun, Node, Deno and browsers.
 
 import { DifyAgentClientError, DifyAgentStreamError, DifyAgentTimeoutError } from './errors.ts';
-import { type Exchange, escaped, exchange, type Fetch, headersOf, invalid, runPath, type Transport } from './http.ts';
+import {
+  checkNumbers,
+  type Exchange,
+  escaped,
+  exchange,
+  type Fetch,
+  headersOf,
+  invalid,
+  runPath,
+  type Transport,
+} from './http.ts';
 import { readCancelled, readCreated, readPage, readStatus } from './parse.ts';
 import { pause } from './stop.ts';
 import { type StreamOptions, streamRun } from './stream.ts';
@@ -56,6 +66,8 @@ export interface CompletionOptions extends StreamOptions {
   readonly cancelOnAbort?: boolean;
 }
 
+/** The largest page that is read, in characters (256 Mi): 500 events with images fit. */
+const MAX_PAGE_CHARS = 256 * 1024 * 1024;
 /** The most that a failing runToCompletion waits for its cancel, ms. */
 const CANCEL_TIMEOUT_MS = 5_000;
 
@@ -70,7 +82,7 @@ export class Client {
     const authorization = token === '' ? credentials : `Bearer ${token}`;
     const headers = authorization === null ? {} : { Authorization: authorization };
     const { timeoutMs = 30_000 } = options;
-    if (!(timeoutMs >= 0)) throw invalid('timeoutMs must be a number that is not negative');
+    checkNumbers({ timeoutMs });
     this.#transport = {
       baseUrl,
       // Called with the global as its `this`, as browsers insist.
@@ -88,6 +100,8 @@ export class Client {
 
   /** Starts a run. One attempt: whether a lost answer means a run, the server knows by `idempotency_key`. */
   async createRun(request: CreateRunRequest, options: CallOptions = {}): Promise<CreateRunResponse> {
+    // Callers without a compiler.
+    if (typeof request?.composition !== 'object') throw invalid('request must be a CreateRunRequest');
     return this.#call(
       { operation: 'createRun', method: 'POST', path: '/runs', body: request, ...options },
       readCreated,
@@ -105,7 +119,8 @@ export class Client {
   ): Promise<RunEventsResponse> {
     const { after = '0-0', limit = 100, ...rest } = options;
     const path = `${runPath(runId)}/events?after=${escaped(after)}&limit=${limit}`;
-    return this.#call({ operation: 'getEvents', method: 'GET', path, ...rest }, readPage);
+    const maxChars = MAX_PAGE_CHARS;
+    return this.#call({ operation: 'getEvents', method: 'GET', path, maxChars, ...rest }, readPage);
   }
 
   /** All events after a cursor, as they come, until the terminal one; connections that break are replaced. */
@@ -116,6 +131,7 @@ export class Client {
   /** Looks until the run is over. */
   async waitRun(runId: string, options: WaitOptions = {}): Promise<RunStatusResponse> {
     const { pollIntervalMs = 1_000, timeoutMs = Number.POSITIVE_INFINITY, ...call } = options;
+    checkNumbers({ pollIntervalMs, timeoutMs });
     const end = performance.now() + timeoutMs;
     const late = () => new DifyAgentTimeoutError(`run '${runId}' did not finish before timeout`);
     for (let looks = 0; ; looks += 1) {

@@ -51,15 +51,16 @@ export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message || error.name : String(error);
 }
 
+/** What a server says, cut: it may be of any length. */
+export function cut(text: string): string {
+  return text.length <= MAX_SHOWN ? text : `${text.slice(0, MAX_SHOWN)}…`;
+}
+
 /** On one line: where and what of each fault of a 422, without the values, which may be credentials. */
 function shown(detail: unknown): string {
-  const text =
-    typeof detail === 'string'
-      ? detail
-      : Array.isArray(detail) && detail.length > 0 && detail.every(isFault)
-        ? detail.map(({ loc, msg }) => `${loc.join('.')}: ${msg}`).join('; ')
-        : (JSON.stringify(detail) ?? '');
-  return text.length <= MAX_SHOWN ? text : `${text.slice(0, MAX_SHOWN)}…`;
+  if (typeof detail === 'string') return cut(detail);
+  const faults = Array.isArray(detail) && detail.length > 0 && detail.every(isFault) ? detail : null;
+  return cut(faults?.map(({ loc, msg }) => `${loc.join('.')}: ${msg}`).join('; ') ?? JSON.stringify(detail) ?? '');
 }
 
 function isFault(value: unknown): value is { readonly loc: readonly unknown[]; readonly msg: string } {

@@ -35,10 +35,11 @@ export interface Exchange {
   readonly signal?: AbortSignal | undefined;
   /** Instead of the transport's, ms. */
   readonly timeoutMs?: number | undefined;
+  /** The largest answer that is read, in characters. Default 16 Mi. */
+  readonly maxChars?: number | undefined;
 }
 
-/** The largest answer that is read, in characters (256 Mi): a page of 500 events with images fits. */
-const MAX_ANSWER_CHARS = 256 * 1024 * 1024;
+const MAX_ANSWER_CHARS = 16 * 1024 * 1024;
 /** The most that is read of an error's body (1 Mi). */
 const MAX_ERROR_CHARS = 1024 * 1024;
 
@@ -56,7 +57,7 @@ export async function exchange<T>(
   try {
     const response = await send(transport, request, stop.signal);
     if (response.status >= 400) throw await httpError(response, stop.signal);
-    const text = await readText(response, stop.signal, MAX_ANSWER_CHARS);
+    const text = await readText(response, stop.signal, request.maxChars ?? MAX_ANSWER_CHARS);
     try {
       if (text === null) throw new Error('it is too large');
       return read(transport.parse(text), text);
@@ -79,7 +80,7 @@ export async function exchange<T>(
 /** Sends and answers with whatever came, unread. Rejects with what fetch rejects with, or with the signal's reason. */
 export async function send(transport: Transport, request: Exchange, signal: AbortSignal): Promise<Response> {
   const { method, path, body, headers } = request;
-  const init: RequestInit = {
+  const init: RequestInit & { readonly timeout: false } = {
     method,
     headers: headersOf(transport.headers, {
       ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
@@ -88,11 +89,25 @@ export async function send(transport: Transport, request: Exchange, signal: Abor
     // The token is for this server alone.
     redirect: 'manual',
     signal,
+    // How long to wait is said by the signal; Bun would leave a silent connection after five minutes on its own.
+    timeout: false,
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   };
   signal.throwIfAborted();
-  // Not every fetch that is handed in heeds its signal.
-  return abortable(transport.fetch(`${transport.baseUrl}${path}`, init), signal);
+  const answering = transport.fetch(`${transport.baseUrl}${path}`, init);
+  try {
+    // Not every fetch that is handed in heeds its signal.
+    return await abortable(answering, signal);
+  } catch (error) {
+    // Nor closes what comes too late.
+    answering.then(discard).catch(() => {});
+    throw error;
+  }
+}
+
+/** Closes an answer that nobody reads. */
+export function discard({ body }: Response): void {
+  body?.cancel().catch(() => {});
 }
 
 /** What every runtime sends and every server reads. Runtimes differ in what else they let through. */
@@ -149,12 +164,27 @@ export async function httpError(response: Response, signal: AbortSignal): Promis
 
 function detailOf(text: string, reason: string): unknown {
   if (text === '') return reason;
+  if (isDeep(text)) return text;
   try {
     const value: unknown = JSON.parse(text);
     return typeof value === 'object' && value !== null && 'detail' in value ? value.detail : value;
   } catch {
     return text;
   }
+}
+
+/**
+ * Whether brackets are nested more deeply than a server means anything by (1,000). Those in strings count too. What is, takes
+ * JSON.stringify seconds, and overflows its stack.
+ */
+function isDeep(text: string): boolean {
+  let depth = 0;
+  for (let i = 0; i < text.length && depth <= 1_000; i++) {
+    const char = text[i];
+    if (char === '[' || char === '{') depth += 1;
+    else if (char === ']' || char === '}') depth -= 1;
+  }
+  return depth > 1_000;
 }
 
 /** Seconds or a date. */
@@ -166,35 +196,62 @@ function retryAfter(header: string | null): number | null {
 
 /** The body; null: it is longer. Rejects with the signal's reason. */
 async function readText(response: Response, signal: AbortSignal, maxChars: number): Promise<string | null> {
-  if (response.body === null) return '';
-  let text = '';
-  const decoder = new TextDecoder();
-  for await (const chunk of chunks(response.body, signal)) {
-    text += decoder.decode(chunk, { stream: true });
-    if (text.length > maxChars) return null;
+  const body = new Body(response, signal);
+  try {
+    let text = '';
+    const decoder = new TextDecoder();
+    for (;;) {
+      const bytes = body.take(await body.read());
+      if (bytes === null) return text + decoder.decode();
+      text += decoder.decode(bytes, { stream: true });
+      if (text.length > maxChars) return null;
+    }
+  } finally {
+    body.close();
   }
-  return text + decoder.decode();
 }
 
-/** A body as it comes. An abort ends it with the signal's reason; who stops reading closes it. */
-export async function* chunks(
-  body: ReadableStream<Uint8Array>,
-  signal: AbortSignal,
-): AsyncGenerator<Uint8Array, void, void> {
-  const reader = body.getReader();
-  // A broken body has nothing to close. A pending read ends with this too.
-  const close = () => void reader.cancel().catch(() => {});
-  signal.addEventListener('abort', close);
-  try {
-    while (!signal.aborted) {
-      const { done, value } = await reader.read();
-      if (signal.aborted) break;
-      if (done) return;
-      yield value;
-    }
-    throw signal.reason;
-  } finally {
-    signal.removeEventListener('abort', close);
-    close();
+type Read = { readonly done: boolean; readonly value?: Uint8Array | undefined };
+/** What is used of a ReadableStreamDefaultReader, which runtimes type differently. */
+type Reader = { read(): Promise<Read>; cancel(): Promise<void> };
+
+/**
+ * A response's body as it comes: `take(await read())`. In two steps, so that no promise is made for each piece but the
+ * stream's own. To be closed, however reading ended.
+ */
+export class Body {
+  readonly #reader: Reader | undefined;
+  readonly #signal: AbortSignal;
+
+  constructor({ body }: Response, signal: AbortSignal) {
+    this.#reader = body?.getReader();
+    this.#signal = signal;
+    // A pending read ends with this too.
+    signal.addEventListener('abort', this.close);
+  }
+
+  /** Waits for more. Rejects when the body breaks. @throws the signal's reason */
+  read(): Promise<Read> {
+    this.#signal.throwIfAborted();
+    return this.#reader?.read() ?? Promise.resolve({ done: true });
+  }
+
+  /** The bytes of what was read; null: there are no more. @throws the signal's reason */
+  take({ done, value }: Read): Uint8Array | null {
+    this.#signal.throwIfAborted();
+    return done || value === undefined ? null : value;
+  }
+
+  readonly close = (): void => {
+    this.#signal.removeEventListener('abort', this.close);
+    // A broken body has nothing to close.
+    this.#reader?.cancel().catch(() => {});
+  };
+}
+
+/** @throws DifyAgentValidationError for a number that cannot be */
+export function checkNumbers(options: Readonly<Record<string, number | undefined>>): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (value !== undefined && !(value >= 0)) throw invalid(`${name} must be a number that is not negative`);
   }
 }

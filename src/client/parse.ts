@@ -2,6 +2,7 @@
 // one is an error, as for the Python client (spec 01 §5, §8.3). Of an agent's event what this library reads is checked; kinds
 // that it does not know are passed on, because newer servers have more of them.
 
+import { mayRound, parseExactly } from './exact.ts';
 import type {
   CancelRunResponse,
   CreateRunResponse,
@@ -14,8 +15,6 @@ import type {
 type Json = { readonly [key: string]: unknown };
 type Keys = ReadonlySet<string>;
 
-const EVENT_KEYS: Keys = new Set(['id', 'run_id', 'created_at', 'type', 'data']);
-const STREAM_KEYS: Keys = new Set(['agent_message_delta', 'terminal_output_delta']);
 const DATA_KEYS: ReadonlyMap<string, Keys> = new Map([
   ['run_started', new Set()],
   ['run_succeeded', new Set(['session_snapshot', 'output', 'deferred_tool_call', 'usage'])],
@@ -26,13 +25,11 @@ const SNAPSHOT_KEYS: Keys = new Set(['schema_version', 'layers']);
 const LAYER_KEYS: Keys = new Set(['name', 'lifecycle_state', 'runtime_state']);
 const CALL_KEYS: Keys = new Set(['tool_call_id', 'tool_name', 'args', 'metadata']);
 const STATUSES: ReadonlySet<unknown> = new Set(['running', 'succeeded', 'failed', 'cancelled']);
-/** Perhaps an integer beyond 2^53: cheap to look for, settled by the reviver. */
-const LONG_NUMBER = /\d{16}|\de\+?\d/i;
 
 /** An event, from parsed JSON and its text. `id`: the frame's, for a payload without one. Throws an Error that says why not. */
 export function readEvent(value: unknown, text: string, id: string | null = null): RunEvent {
   const event = checkedEvent(value, id);
-  return hasSnapshot(event) && LONG_NUMBER.test(text) ? withSnapshot(event, exactly(text)) : event;
+  return hasSnapshot(event) && mayRound(text) ? withSnapshot(event, parseExactly(text)) : event;
 }
 
 export function readPage(value: unknown, text: string): RunEventsResponse {
@@ -40,9 +37,9 @@ export function readPage(value: unknown, text: string): RunEventsResponse {
   const next_cursor = nullableText(answer, 'next_cursor');
   const run_id = textOf(answer, 'run_id');
   const events = listOf(answer, 'events').map((event) => checkedEvent(event, null));
-  if (!(events.some(hasSnapshot) && LONG_NUMBER.test(text))) return { run_id, events, next_cursor };
+  if (!(events.some(hasSnapshot) && mayRound(text))) return { run_id, events, next_cursor };
   // The same text, so the same places.
-  const { events: exact } = exactly(text) as { readonly events: readonly unknown[] };
+  const { events: exact } = parseExactly(text) as { readonly events: readonly unknown[] };
   const kept = events.map((event, index) => (hasSnapshot(event) ? withSnapshot(event, exact[index]) : event));
   return { run_id, events: kept, next_cursor };
 }
@@ -72,20 +69,36 @@ function checkedEvent(value: unknown, id: string | null): RunEvent {
   const event = objectOf(value, 'event');
   const type = textOf(event, 'type');
   const streamed = type === 'pydantic_ai_event';
-  for (const key in event) {
-    if (!(EVENT_KEYS.has(key) || (streamed && STREAM_KEYS.has(key)))) throw unknownKey(key, 'event');
-  }
+  for (const key in event) if (!isEventKey(key, streamed)) throw unknownKey(key, 'event');
   textOf(event, 'run_id');
   textOf(event, 'created_at');
   const data = objectOf(event.data, 'data');
   if (streamed) {
-    for (const key of STREAM_KEYS) nullableText(event, key);
+    nullableText(event, 'agent_message_delta');
+    nullableText(event, 'terminal_output_delta');
     checkStreamed(data);
   } else checkData(type, data);
-  if (typeof event.id === 'string') return event as unknown as RunEvent; // every member was checked above
-  if (event.id !== null && event.id !== undefined) throw new Error('id must be a string');
-  if (id === null) throw new Error('an event without id');
+  // An empty one is none: as a cursor it would mean the beginning.
+  if (nullableText(event, 'id')) return event as unknown as RunEvent; // every member was checked above
+  if (!id) throw new Error('an event without id');
   return { ...event, id } as unknown as RunEvent; // as above
+}
+
+/** A switch, because this is asked for every key of every event. */
+function isEventKey(key: string, streamed: boolean): boolean {
+  switch (key) {
+    case 'id':
+    case 'run_id':
+    case 'created_at':
+    case 'type':
+    case 'data':
+      return true;
+    case 'agent_message_delta':
+    case 'terminal_output_delta':
+      return streamed;
+    default:
+      return false;
+  }
 }
 
 function checkData(type: string, data: Json): void {
@@ -169,21 +182,6 @@ function withSnapshot(event: TerminalEvent, exact: unknown): RunEvent {
   return { ...event, data: { ...event.data, session_snapshot: data.session_snapshot } } as RunEvent; // as above
 }
 
-/**
- * JSON whose integers keep their digits when it is printed again: a snapshot goes back as it came (spec 01 §5.3). Runtimes
- * without `JSON.rawJSON` (Node before 22, Safari) round them.
- */
-function exactly(text: string): unknown {
-  // Not in TypeScript's library yet.
-  const { rawJSON } = JSON as { readonly rawJSON?: (text: string) => unknown };
-  if (rawJSON === undefined) return JSON.parse(text);
-  return JSON.parse(text, (_key: string, value: unknown, { source }: { readonly source?: string } = {}) =>
-    typeof value === 'number' && source !== undefined && !Number.isSafeInteger(value) && /^-?\d+$/.test(source)
-      ? rawJSON(source)
-      : value,
-  );
-}
-
 function objectOf(value: unknown, what: string): Json {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Error(`${what} must be an object`);
   return value as Json; // a JSON object
@@ -202,7 +200,7 @@ function textOf(object: Json, key: string): string {
 }
 
 function nullableText(object: Json, key: string): string | null {
-  return object[key] === undefined || object[key] === null ? null : textOf(object, key);
+  return object[key] == null ? null : textOf(object, key);
 }
 
 function indexOf(object: Json): void {

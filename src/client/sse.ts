@@ -13,6 +13,9 @@ export interface Frame {
 /** The most characters that one frame may have (64 Mi): beyond, somebody is not sending events. */
 export const MAX_FRAME_CHARS = 64 * 1024 * 1024;
 
+const COLON = 58;
+const SPACE = 32;
+
 /** Thrown when a frame is too large. */
 export class FrameTooLargeError extends Error {}
 
@@ -25,7 +28,8 @@ export class FrameReader {
   #afterCr = false;
   #id: string | null = null;
   #event: string | null = null;
-  #data: string[] = [];
+  /** Lines joined by LF; null: there was none. */
+  #data: string | null = null;
   /** Characters of the frame so far. */
   #size = 0;
 
@@ -43,7 +47,8 @@ export class FrameReader {
     let cr = text.indexOf('\r', start);
     while (lf !== -1 || cr !== -1) {
       const end = cr === -1 || (lf !== -1 && lf < cr) ? lf : cr;
-      this.#line(text.slice(start, end), frames);
+      if (this.#pieces.length === 0) this.#line(text, start, end, frames);
+      else this.#rest(text.slice(start, end), frames);
       start = end === cr && lf === cr + 1 ? end + 2 : end + 1;
       if (lf !== -1 && lf < start) lf = text.indexOf('\n', start);
       if (cr !== -1 && cr < start) cr = text.indexOf('\r', start);
@@ -55,29 +60,47 @@ export class FrameReader {
     return frames;
   }
 
-  #line(end: string, frames: Frame[]): void {
-    let line = end;
-    if (this.#pieces.length > 0) {
-      line = this.#pieces.join('') + end;
-      this.#pieces = [];
-    }
-    if (line === '') {
-      if (this.#data.length > 0) frames.push({ id: this.#id, event: this.#event, data: this.#data.join('\n') });
+  /** The end of a line that has begun before. */
+  #rest(end: string, frames: Frame[]): void {
+    this.#pieces.push(end);
+    const line = this.#pieces.join('');
+    this.#pieces = [];
+    // What came before the end was counted as it came.
+    this.#size -= line.length - end.length;
+    this.#line(line, 0, line.length, frames);
+  }
+
+  /** The line from `start` to `end`: taken apart in its place, because most of it is never looked at alone. */
+  #line(text: string, start: number, end: number, frames: Frame[]): void {
+    if (start === end) {
+      if (this.#data !== null) frames.push({ id: this.#id, event: this.#event, data: this.#data });
       this.#id = null;
       this.#event = null;
-      this.#data = [];
+      this.#data = null;
       this.#size = 0;
       return;
     }
     // One more for the line's end, or lines without text would be free.
-    this.#grow(end.length + 1);
-    const colon = line.indexOf(':');
-    if (colon === 0) return;
-    const name = colon === -1 ? line : line.slice(0, colon);
-    const value = colon === -1 ? '' : line.slice(line[colon + 1] === ' ' ? colon + 2 : colon + 1);
-    if (name === 'data') this.#data.push(value);
-    else if (name === 'event') this.#event = value;
-    else if (name === 'id' && !value.includes('\0')) this.#id = value;
+    this.#grow(end - start + 1);
+    let colon = start;
+    while (colon < end && text.charCodeAt(colon) !== COLON) {
+      // No field's name is longer.
+      if (colon - start > 5) return;
+      colon += 1;
+    }
+    const value = (): string => text.slice(text.charCodeAt(colon + 1) === SPACE ? colon + 2 : colon + 1, end);
+    switch (text.slice(start, colon)) {
+      case 'data':
+        this.#data = this.#data === null ? value() : `${this.#data}\n${value()}`;
+        return;
+      case 'event':
+        this.#event = value();
+        return;
+      case 'id': {
+        const id = value();
+        if (!id.includes('\0')) this.#id = id;
+      }
+    }
   }
 
   #grow(chars: number): void {

@@ -5,19 +5,28 @@
 /** Timers hold no more (24.8 days); longer means for ever. */
 const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
-/** A signal that aborts with its parent's, or when its time is up. To be released. */
+/**
+ * A signal that aborts with its parent's, or when its time is up. To be released. The time is given anew for every piece of a
+ * stream, so that costs two assignments: a timer that fires early looks how much is left.
+ */
 export class Stop {
   readonly #abort = new AbortController();
   readonly #parent: AbortSignal | undefined;
   readonly #ms: number;
   readonly #follow = (): void => this.#abort.abort(this.#parent?.reason);
+  readonly #ring = (): void => {
+    this.#timer = undefined;
+    this.#wait();
+  };
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** When the time is up, on `performance.now`'s clock; infinite: the clock stands. */
+  #due = Number.POSITIVE_INFINITY;
   #expired = false;
 
   /** The clock starts at once. `ms` undefined or beyond 24 days: there is none. */
   constructor(parent: AbortSignal | undefined, ms: number | undefined) {
     this.#parent = parent;
-    this.#ms = ms ?? Number.POSITIVE_INFINITY;
+    this.#ms = ms === undefined || ms > LONGEST_TIMER_MS ? Number.POSITIVE_INFINITY : ms;
     if (parent?.aborted === true) this.#follow();
     else parent?.addEventListener('abort', this.#follow);
     this.restart();
@@ -34,30 +43,38 @@ export class Stop {
 
   /** Gives the whole time again. */
   restart(): void {
-    this.rest();
-    if (this.#abort.signal.aborted || this.#ms > LONGEST_TIMER_MS) return;
-    if (this.#ms <= 0) this.#expire();
-    else this.#timer = setTimeout(() => this.#expire(), this.#ms);
+    this.#due = performance.now() + this.#ms;
+    if (this.#timer === undefined) this.#wait();
   }
 
   /** Stops the clock, until it is restarted. */
   rest(): void {
-    clearTimeout(this.#timer);
+    this.#due = Number.POSITIVE_INFINITY;
   }
+
+  /** Ends it now. */
+  readonly stop = (): void => this.#abort.abort();
 
   /** Lets go of the parent and the clock. */
   release(): void {
     this.rest();
+    clearTimeout(this.#timer);
     this.#parent?.removeEventListener('abort', this.#follow);
   }
 
-  #expire(): void {
-    this.#expired = true;
-    this.#abort.abort();
+  #wait(): void {
+    const left = this.#due - performance.now();
+    if (left === Number.POSITIVE_INFINITY || this.#abort.signal.aborted) return;
+    // Timers ring up to a millisecond early.
+    if (left > 0) this.#timer = setTimeout(this.#ring, Math.ceil(left));
+    else {
+      this.#expired = true;
+      this.#abort.abort();
+    }
   }
 }
 
-/** Waits; an abort ends it at once, without an error. */
+/** Waits, at most 24 days; an abort ends it at once, without an error. */
 export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted === true) return;
   await new Promise<void>((resolve) => {
@@ -66,7 +83,7 @@ export async function pause(ms: number, signal?: AbortSignal): Promise<void> {
       signal?.removeEventListener('abort', done);
       resolve();
     };
-    const timer = setTimeout(done, ms);
+    const timer = setTimeout(done, Math.min(ms, LONGEST_TIMER_MS));
     signal?.addEventListener('abort', done);
   });
 }

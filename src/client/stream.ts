@@ -3,13 +3,14 @@
 
 import { isBehind } from './cursor.ts';
 import {
+  cut,
   DifyAgentClientError,
   DifyAgentHTTPError,
   DifyAgentStreamError,
   DifyAgentTimeoutError,
   messageOf,
 } from './errors.ts';
-import { chunks, escaped, httpError, invalid, redirected, runPath, send, type Transport } from './http.ts';
+import { Body, checkNumbers, discard, escaped, httpError, redirected, runPath, send, type Transport } from './http.ts';
 import { readEvent } from './parse.ts';
 import { type Frame, FrameReader, FrameTooLargeError } from './sse.ts';
 import { pause, Stop } from './stop.ts';
@@ -39,16 +40,37 @@ export interface StreamOptions {
 }
 
 const DEFAULT_IDLE_MS = 30_000;
+const SILENT = 'SSE stream was silent for too long';
 /** The longest pause, in first pauses. */
 const MAX_BACKOFF = 30;
 /** The longest that a server's `Retry-After` is obeyed. */
 const MAX_RETRY_AFTER_MS = 60_000;
 
-/** Streams a run. Throws DifyAgentClientError, or the signal's reason. */
-export async function* streamRun(
+/**
+ * Streams a run. Throws DifyAgentClientError, or the signal's reason. Leaving it (`break`, `return()`) ends it at once, also
+ * while an event is waited for.
+ */
+export function streamRun(
   transport: Transport,
   runId: string,
   options: StreamOptions = {},
+): AsyncGenerator<RunEvent, void, void> {
+  const leave = new AbortController();
+  const events = eventsOf(transport, runId, options, leave.signal);
+  const leaveGenerator = events.return.bind(events);
+  // A generator alone would take the wish to leave only after the next event.
+  events.return = (value) => {
+    leave.abort();
+    return leaveGenerator(value);
+  };
+  return events;
+}
+
+async function* eventsOf(
+  transport: Transport,
+  runId: string,
+  options: StreamOptions,
+  left: AbortSignal,
 ): AsyncGenerator<RunEvent, void, void> {
   const { signal, untilTerminal = true, deadlineMs } = options;
   const { idleTimeoutMs = DEFAULT_IDLE_MS, maxReconnects = 8, reconnectDelayMs = 500 } = options;
@@ -58,17 +80,21 @@ export async function* streamRun(
   let failures = 0;
   let ended = false;
   const stop = new Stop(signal, deadlineMs);
+  left.addEventListener('abort', stop.stop);
   const check = (): void => {
     if (signal?.aborted === true) throw signal.reason;
     if (stop.expired) throw new DifyAgentTimeoutError(`stream of run '${runId}' exceeded its timeout`);
   };
   try {
-    for (;;) {
+    while (!left.aborted) {
       check();
       const connection = new Connection(idleTimeoutMs, stop.signal);
       let problem: unknown = 'SSE stream ended before a terminal event';
       try {
-        for await (const frames of connection.read(transport, path + escaped(cursor), options.headers)) {
+        const body = await connection.open(transport, path + escaped(cursor), options.headers);
+        for (;;) {
+          const frames = connection.framesOf(body.take(await body.read()));
+          if (frames === null) break;
           for (const frame of frames) {
             const event = eventOf(frame, transport.parse);
             if (isBehind(event.id, cursor)) continue;
@@ -79,10 +105,14 @@ export async function* streamRun(
             if (ended && untilTerminal) return;
             check();
           }
+          connection.listen();
         }
       } catch (error) {
+        if (left.aborted) return;
         check();
-        problem = mendable(error);
+        problem = mendable(connection.isSilent ? new DifyAgentTimeoutError(SILENT, { cause: error }) : error);
+      } finally {
+        connection.close();
       }
       if (ended) return;
       // A silent run behind a proxy that cuts every minute is no reason to give up.
@@ -100,10 +130,13 @@ export async function* streamRun(
   }
 }
 
-/** One response. */
+/** One response. To be closed. */
 class Connection {
   readonly #stop: Stop;
   readonly #parent: AbortSignal;
+  readonly #decoder = new TextDecoder();
+  readonly #reader = new FrameReader();
+  #body: Body | null = null;
   #opened = 0;
   #heard = 0;
 
@@ -117,44 +150,52 @@ class Connection {
     return this.#heard - this.#opened;
   }
 
-  /** Frames in the batches in which they arrive. */
-  async *read(
-    transport: Transport,
-    path: string,
-    headers: Readonly<Record<string, string>> | undefined,
-  ): AsyncGenerator<readonly Frame[], void, void> {
+  /** It was given up because nothing came. */
+  get isSilent(): boolean {
+    return this.#stop.expired && !this.#parent.aborted;
+  }
+
+  /** Sends the request. Rejects unless the answer is a stream of events. */
+  async open(transport: Transport, path: string, headers: Readonly<Record<string, string>> | undefined): Promise<Body> {
     const { signal } = this.#stop;
-    try {
-      const response = await send(transport, { operation: 'streamEvents', method: 'GET', path, headers }, signal);
-      this.#opened = this.#heard = performance.now();
-      await refuse(response, signal);
-      if (response.body === null) return;
-      const decoder = new TextDecoder();
-      const reader = new FrameReader();
-      for await (const chunk of chunks(response.body, signal)) {
-        this.#heard = performance.now();
-        const frames = reader.push(decoder.decode(chunk, { stream: true }));
-        // While the consumer works nobody reads, which is no silence of the server's.
-        this.#stop.rest();
-        if (frames.length > 0) yield frames;
-        this.#stop.restart();
-      }
-    } catch (error) {
-      if (!this.#stop.expired || this.#parent.aborted) throw error;
-      throw new DifyAgentTimeoutError('SSE stream was silent for too long', { cause: error });
-    } finally {
-      this.#stop.release();
-    }
+    const response = await send(transport, { operation: 'streamEvents', method: 'GET', path, headers }, signal);
+    this.#opened = this.#heard = performance.now();
+    await refuse(response, signal);
+    this.#body = new Body(response, signal);
+    this.listen();
+    return this.#body;
+  }
+
+  /** Silence counts from now on. */
+  listen(): void {
+    this.#stop.restart();
+  }
+
+  /** The frames that these bytes complete, perhaps none; null for the end. Silence does not count until `listen`. */
+  framesOf(bytes: Uint8Array | null): readonly Frame[] | null {
+    // While the consumer works nobody reads, which is no silence of the server's.
+    this.#stop.rest();
+    if (bytes === null) return null;
+    this.#heard = performance.now();
+    return this.#reader.push(this.#decoder.decode(bytes, { stream: true }));
+  }
+
+  close(): void {
+    this.#body?.close();
+    this.#stop.release();
   }
 }
 
 /** Throws unless the response is a stream of events. */
 async function refuse(response: Response, signal: AbortSignal): Promise<void> {
-  if (redirected(response)) throw new DifyAgentHTTPError(response.status, 'redirects are not followed');
   if (response.status >= 400) throw await httpError(response, signal);
+  if (redirected(response)) {
+    discard(response);
+    throw new DifyAgentHTTPError(response.status, 'redirects are not followed');
+  }
   const type = response.headers.get('content-type');
   if (type === null || /^text\/event-stream\b/i.test(type)) return;
-  response.body?.cancel().catch(() => {});
+  discard(response);
   throw new DifyAgentStreamError(`not a stream of events but ${type}`);
 }
 
@@ -163,10 +204,10 @@ function eventOf({ id, event, data }: Frame, parse: Transport['parse']): RunEven
   try {
     read = readEvent(parse(data), data, id);
   } catch (error) {
-    throw new DifyAgentStreamError(`malformed SSE data frame: ${messageOf(error)}`, { cause: error });
+    throw new DifyAgentStreamError(`malformed SSE data frame: ${cut(messageOf(error))}`, { cause: error });
   }
   if (event !== null && event !== read.type) {
-    throw new DifyAgentStreamError(`SSE event field '${event}' does not match payload type '${read.type}'`);
+    throw new DifyAgentStreamError(`SSE event field '${cut(event)}' does not match payload type '${read.type}'`);
   }
   return read;
 }
@@ -189,11 +230,4 @@ function backoff(failures: number, firstMs: number): number {
 function retryAfter(problem: unknown): number {
   const asked = problem instanceof DifyAgentHTTPError ? problem.retryAfterMs : null;
   return Math.min(asked ?? 0, MAX_RETRY_AFTER_MS);
-}
-
-/** @throws DifyAgentValidationError */
-function checkNumbers(options: Readonly<Record<string, number | undefined>>): void {
-  for (const [name, value] of Object.entries(options)) {
-    if (value !== undefined && !(value >= 0)) throw invalid(`${name} must be a number that is not negative`);
-  }
 }

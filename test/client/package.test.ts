@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createContext, runInContext } from 'node:vm';
 import { ROOT } from '../support/binary.ts';
 import { delta, started, succeeded } from './events.ts';
 import { json, type RawServer, startRawServer, stream } from './raw-server.ts';
@@ -176,6 +177,61 @@ test('the browser bundle is light, whole and names its errors though names are s
   writeFileSync(file, text);
   const { DifyAgentHTTPError } = (await import(file)) as typeof import('../../src/client/index.ts'); // that it is
   expect(String(new DifyAgentHTTPError(500, 'x'))).toBe('DifyAgentHTTPError: Dify Agent HTTP 500: x');
+});
+
+/** What every runtime of the issue has, Deno and browsers included, and the language itself. */
+const WEB = [
+  'AbortController',
+  'Headers',
+  'TextDecoder',
+  'TextEncoder',
+  'URL',
+  'btoa',
+  'clearTimeout',
+  'fetch',
+  'performance',
+  'setTimeout',
+] as const;
+
+test('it works where there is nothing but the web’s own globals', async () => {
+  const built = await Bun.build({
+    entrypoints: [join(ROOT, 'src/client/index.ts')],
+    target: 'browser',
+    format: 'cjs',
+    throw: true,
+  });
+  const server = await startRawServer();
+  try {
+    server.answer(
+      json(202, { run_id: 'run-1', status: 'running' }),
+      json(503, { detail: 'no' }),
+      stream(started('1-0')),
+      stream(succeeded('2-0', 'Hello')),
+      json(200, { run_id: 'run-1', status: 'cancelled' }),
+    );
+    const world = {
+      ...Object.fromEntries(WEB.map((name) => [name, globalThis[name]])),
+      module: { exports: {} },
+      exports: {},
+      baseUrl: server.url,
+    };
+    createContext(world);
+    runInContext((await built.outputs[0]?.text()) ?? '', world);
+    const told: unknown = await runInContext(
+      `(async () => {
+        const { Client, DifyAgentValidationError } = module.exports;
+        const client = new Client({ baseUrl: baseUrl.replace('//', '//user:word@'), timeoutMs: 20000 });
+        const end = await client.runToCompletion({ composition: { layers: [] } }, { reconnectDelayMs: 1, deadlineMs: 20000 });
+        const cancelled = await client.cancelRun(end.run_id);
+        const refused = await client.getRun('').catch((error) => error instanceof DifyAgentValidationError);
+        return JSON.stringify([end.data.output, cancelled.status, refused]);
+      })()`,
+      world,
+    );
+    expect(told).toBe('["Hello","cancelled",true]');
+  } finally {
+    await server.close();
+  }
 });
 
 test('every declaration file that the package points to is there', () => {

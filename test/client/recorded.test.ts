@@ -1,11 +1,14 @@
 // The client and the fold on what the reference really sent: every recorded trace, as its formatter printed it, whole and cut.
 
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { Client } from '../../src/client/client.ts';
 import { EMPTY_VIEW, foldEvent, openToolCalls, type RunView, textOf } from '../../src/client/fold.ts';
 import { readEvent } from '../../src/client/parse.ts';
 import type { RunEvent } from '../../src/client/types.ts';
 import { loadScenarios, type Step } from '../conformance/fixtures.ts';
+import { ROOT } from '../support/binary.ts';
 import { at, compact, textOf as nodeText } from '../support/json-nodes.ts';
 import { all } from './events.ts';
 import { type RawServer, startRawServer, stream } from './raw-server.ts';
@@ -56,6 +59,23 @@ describe('the client reads', () => {
     }
   });
 });
+
+test('events as the reference stores them, without their ids, are read with the ids of their frames', async () => {
+  const { after } = JSON.parse(readFileSync(join(ROOT, 'test/fixtures/redis.json'), 'utf8')) as {
+    after: Record<string, { readonly type: string; readonly value: readonly StoredEntry[] }>;
+  }; // the recorder's own form
+  const entries = Object.values(after).flatMap(({ type, value }) => (type === 'stream' ? value : []));
+  expect(entries.length).toBeGreaterThan(5);
+  const frames = entries.map(({ id, fields }) => `id: ${id}\ndata: ${JSON.stringify(fields.payload)}\n\n`);
+  server.answer(stream(...frames));
+  const events = await all(client.streamEvents('run-1', { maxReconnects: 0 }));
+  expect(events).toEqual(entries.map(({ id, fields }) => ({ ...fields.payload, id }) as never)); // read strictly
+});
+
+interface StoredEntry {
+  readonly id: string;
+  readonly fields: { readonly payload: object };
+}
 
 test('the fold of every prefix holds: texts as joined, tools called and answered, the end', () => {
   for (const [name, step] of steps) {
