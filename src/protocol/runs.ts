@@ -2,6 +2,7 @@
 
 import type { JsonValue } from '../base/json.ts';
 import {
+  absent,
   any,
   bytes,
   checked,
@@ -122,18 +123,70 @@ export const createRunResponse = model('CreateRunResponse', {
   status: required(runStatus),
 });
 
-/** A run as `GET /runs/{id}` prints it and as the store keeps it; key order is the wire's. */
-export const runStatusResponse = model('RunStatusResponse', {
+const statusFields = {
   run_id: required(str()),
   status: required(runStatus),
   created_at: required(str()),
   updated_at: required(str()),
   error: optional(nullable(str()), null),
+};
+
+/** A run as `GET /runs/{id}` prints it; key order is the wire's. */
+export const runStatusResponse = model('RunStatusResponse', statusFields);
+
+/** The same for clients that know the keys that came after the seed (spec 01 §1.5, V3). */
+export const newerRunStatusResponse = model('RunStatusResponse', {
+  ...statusFields,
+  /** `agent_run_limit_exceeded`, or null. */
+  error_type: optional(nullable(str()), null),
 });
-export type RunRecord = Out<typeof runStatusResponse>;
+
+/** A run as the store keeps it. */
+export type RunRecord = Out<typeof runStatusResponse> & {
+  /** Absent where it is null: implementations of the seed refuse the key. */
+  readonly error_type?: string;
+};
 
 /** `status` is what the run will be: it is still `running` until its layers have exited (spec 01 §7.4, V4). */
 export const cancelRunResponse = model('CancelRunResponse', {
   run_id: required(str()),
   status: required(literal('cancelled')),
+});
+
+const outlinedLayer = model('OutlinedLayer', {
+  name: required(str()),
+  type: required(str()),
+  /** Dependency key → name of the layer; absent without any. */
+  deps: absent(dict(str())),
+});
+/** A layer as lists of runs show it: what a picture of the composition needs, never its configuration. */
+export type OutlinedLayer = Out<typeof outlinedLayer>;
+
+const listedUsage = model('ListedUsage', {
+  prompt_tokens: required(int()),
+  completion_tokens: required(int()),
+  total_tokens: required(int()),
+});
+
+const listedRun = model('ListedRun', {
+  run_id: required(str()),
+  status: required(runStatus),
+  created_at: required(str()),
+  updated_at: required(str()),
+  error: required(nullable(str())),
+  error_type: required(nullable(str())),
+  reason: required(nullable(str())),
+  tenant_id: required(nullable(str())),
+  duration_ms: required(nullable(int())),
+  usage: required(nullable(listedUsage)),
+  layers: required(nullable(list(outlinedLayer))),
+  layers_omitted: required(int()),
+});
+/** A run as `GET /runs` prints it. */
+export type ListedRunItem = Out<typeof listedRun>;
+
+/** A page of `GET /runs`. */
+export const runListResponse = model('RunListResponse', {
+  items: required(list(listedRun)),
+  next_after: required(nullable(str())),
 });

@@ -2,7 +2,8 @@
 // test/contract runs one suite over every implementation. Nothing here knows SQLite, Redis or HTTP.
 
 import type { EventId } from '../base/cursor.ts';
-import type { RunRecord, RunStatus, TerminalStatus } from '../protocol/runs.ts';
+import type { RunUsage } from '../protocol/events.ts';
+import type { OutlinedLayer, RunComposition, RunRecord, RunStatus, TerminalStatus } from '../protocol/runs.ts';
 
 /** An event as it is stored: the payload without `id`, exactly as it was serialised once (design §3). */
 export interface StoredEvent {
@@ -21,6 +22,18 @@ export interface TerminalTransition {
   /** `RunStatusResponse.error`. */
   readonly error: string | null;
   readonly payload: string;
+  /** What else is known of the end, for the record (`error_type`) and for lists. Absent: nothing. */
+  readonly facts?: EndFacts;
+}
+
+/** How a run ended, beside its status and error. */
+export interface EndFacts {
+  /** `run_failed` and `run_cancelled`: `data.reason`. */
+  readonly reason: string | null;
+  /** `RunStatusResponse.error_type` (spec 01 §1.5, V3). */
+  readonly errorType: string | null;
+  /** Null: no model has reported any. */
+  readonly usage: RunUsage | null;
 }
 
 /** A durable wish to cancel a run (spec 01 §6.1, V4). The first one of a run stands. */
@@ -89,9 +102,14 @@ export interface RunStore {
   readonly description: string;
   /**
    * Writes the record of a new run (status `running`) as this process's own, unless `deduplication` finds an earlier one.
-   * It is durable when the promise resolves.
+   * It is durable when the promise resolves. Of `composition` a store that lists runs keeps the outline, never a
+   * configuration; other stores keep nothing.
    */
-  create(record: RunRecord, deduplication?: Deduplication | null): Promise<CreateOutcome>;
+  create(
+    record: RunRecord,
+    deduplication?: Deduplication | null,
+    composition?: RunComposition | null,
+  ): Promise<CreateOutcome>;
   /** Appends payloads in order, in one step, if the run is `running`. */
   append(runId: string, payloads: readonly string[]): Promise<AppendOutcome>;
   /**
@@ -123,6 +141,56 @@ export interface RunStore {
   close(): Promise<void>;
 }
 
+/** Finds creations without creating. */
+export interface CreationFinder {
+  /** What would stand in the way of such a creation now, as `create` would tell; null: nothing. */
+  findCreated(deduplication: Deduplication): Promise<Exclude<CreateOutcome, { readonly created: true }> | null>;
+}
+
+/** What of a run's composition is shown in lists: bounded, without any configuration. */
+export interface RunOutline {
+  /** Of the execution context, as the caller gave it; null without one. */
+  readonly tenantId: string | null;
+  readonly layers: readonly OutlinedLayer[];
+  /** Layers that are left out at the end, because the composition has too many or their names are too long. */
+  readonly layersOmitted: number;
+}
+
+/** A run as a list shows it. */
+export interface ListedRun {
+  readonly record: RunRecord;
+  /** Null: not kept (the run was created by a version that kept none). */
+  readonly outline: RunOutline | null;
+  /** Null: the run is running, or nothing is kept of its end. */
+  readonly facts: EndFacts | null;
+}
+
+/** Which runs to list. */
+export interface RunListQuery {
+  /** Any of these; empty: whatever the status. */
+  readonly statuses: readonly RunStatus[];
+  readonly tenant: string | null;
+  /** What the run's id begins with. */
+  readonly prefix: string | null;
+  /** `RunListPage.nextAfter` of an earlier page; null: from the newest run on. */
+  readonly after: string | null;
+  /** ≥ 1. */
+  readonly limit: number;
+}
+
+export interface RunListPage {
+  /** Newest first; may be fewer than asked for, or none, when a search took too long. */
+  readonly runs: readonly ListedRun[];
+  /** Where the next page begins; null: there is none. */
+  readonly nextAfter: string | null;
+}
+
+/** Finds runs whose ids nobody knows. */
+export interface RunLister {
+  /** One page; null: `after` is none of this store's cursors. Rejects with StoreUnavailableError. */
+  listRuns(query: RunListQuery): Promise<RunListPage | null>;
+}
+
 /** A reader of one run's events: replay, then live, without gap or repeat, ending after the terminal event. */
 export interface EventSubscription {
   /**
@@ -131,6 +199,8 @@ export interface EventSubscription {
    * Only one call at a time. Rejects with StoreUnavailableError; the subscription is then over.
    */
   next(): Promise<readonly StoredEvent[] | null>;
+  /** Events that are stored and not delivered yet, as far as this process knows; 256 stands for more. Absent: unknown. */
+  readonly behind?: number;
   /** Ends the subscription; a pending `next` resolves with null. */
   close(): void;
 }

@@ -3,11 +3,15 @@
 
 import type { Clock } from '../base/clock.ts';
 import type { Settings } from '../config/settings.ts';
+import type { SessionRows } from '../managed/ports.ts';
 import type { Logger } from '../observe/logger.ts';
+import { NO_PROBE, type Probe } from '../observe/probe.ts';
+import { createWire } from '../protocol/wire.ts';
 import { StoreOpenError } from './errors.ts';
 import { createLive, type LiveStore } from './live.ts';
+import { probed } from './probed.ts';
 import { createRedisStore } from './redis.ts';
-import { openConnection, probeRedis } from './redis-probe.ts';
+import { openConnection, probeRedis, type RedisAddress } from './redis-probe.ts';
 import { openSqliteStore } from './sqlite.ts';
 import { probeDatabase } from './sqlite-file.ts';
 
@@ -21,7 +25,15 @@ export type StoreSettings = Pick<
   | 'sqliteSynchronous'
   | 'runLeaseSeconds'
   | 'eventStream'
->;
+  | 'wireVintage'
+  | 'runIndexEnabled'
+> &
+  Pick<RedisAddress, 'storeUrlVariable'>;
+
+/** The store of runs with its rows of managed sessions. */
+export interface OpenStore extends LiveStore {
+  readonly sessions: SessionRows;
+}
 
 type StoreUrl = { readonly kind: 'sqlite'; readonly path: string } | { readonly kind: 'redis' };
 
@@ -31,10 +43,11 @@ type StoreUrl = { readonly kind: 'sqlite'; readonly path: string } | { readonly 
  */
 export async function openStore(
   settings: StoreSettings,
-  deps: { readonly clock: Clock; readonly logger: Logger },
-): Promise<LiveStore> {
+  deps: { readonly clock: Clock; readonly logger: Logger; readonly probe?: Probe },
+): Promise<OpenStore> {
   const url = parseStoreUrl(settings.storeUrl);
-  if (url.kind === 'redis') return openRedisStore(settings, deps.logger);
+  const { probe = NO_PROBE } = deps;
+  if (url.kind === 'redis') return openRedisStore(settings, deps.logger, probe);
   const sqlite = openSqliteStore({
     path: url.path,
     retentionSeconds: settings.runRetentionSeconds,
@@ -42,7 +55,10 @@ export async function openStore(
     synchronous: settings.sqliteSynchronous,
     ...deps,
   });
-  return createLive(sqlite);
+  const store = probed(sqlite, probe);
+  // SQLite has lists by itself.
+  const live = createLive(store, { lister: settings.runIndexEnabled === false ? null : store });
+  return Object.assign(live, { sessions: sqlite.sessions });
 }
 
 /**
@@ -55,7 +71,7 @@ export async function probeStore(settings: StoreSettings): Promise<string> {
   return `sqlite:${url.path} (${probeDatabase(url.path)})`;
 }
 
-async function openRedisStore(settings: StoreSettings, logger: Logger): Promise<LiveStore> {
+async function openRedisStore(settings: StoreSettings, logger: Logger, probe: Probe): Promise<OpenStore> {
   const { connection, report } = await openConnection(settings, 'dify-agent');
   if (report.warning !== null) logger.warn(report.warning);
   const redis = createRedisStore({
@@ -66,10 +82,13 @@ async function openRedisStore(settings: StoreSettings, logger: Logger): Promise<
     outageSeconds: settings.storeOutageSeconds,
     leaseSeconds: settings.runLeaseSeconds,
     eventStream: settings.eventStream,
+    indexed: settings.runIndexEnabled === true,
+    newerRecords: createWire(settings.wireVintage).newerKeys,
     logger,
     first: connection,
   });
-  return createLive(redis, { tail: redis.tail });
+  const live = createLive(probed(redis, probe), { tail: redis.tail, lease: redis.lease, lister: redis.lister });
+  return Object.assign(live, { sessions: redis.sessions });
 }
 
 function parseStoreUrl(text: string): StoreUrl {

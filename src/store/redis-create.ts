@@ -3,11 +3,12 @@
 
 import { errorText } from '../base/errors.ts';
 import type { Logger } from '../observe/logger.ts';
-import type { RunRecord } from '../protocol/runs.ts';
+import type { RunComposition, RunRecord } from '../protocol/runs.ts';
 import { StoreUnavailableError } from '../runs/errors.ts';
-import type { CreateOutcome, Deduplication } from '../runs/ports.ts';
+import type { CreateOutcome, CreationFinder, Deduplication } from '../runs/ports.ts';
 import { RunExistsError, toStoreError } from './errors.ts';
 import { LinkDownError, RedisRefusal } from './redis-errors.ts';
+import { NO_ENTRY, type RunIndex } from './redis-index.ts';
 import { idempotencyKeys, NOBODY, type OwnerKeys, ownerKeys, runKeys, runsBase } from './redis-keys.ts';
 import type { Lease } from './redis-lease.ts';
 import type { RedisLink } from './redis-link.ts';
@@ -31,14 +32,20 @@ export interface CreationsOptions {
   /** Time to live of idempotency keys, ms: longer than the record lives without being refreshed. */
   readonly keyTtlMs: number;
   readonly indexTtlMs: number;
-  /** This process executes the run from now on; the keys are to be kept alive as long. */
-  readonly onCreated: (runId: string, keys: readonly string[]) => void;
+  /** Null: runs are not listed. */
+  readonly index: RunIndex | null;
+  /** This process executes the run from now on; the keys are to be kept alive as long. `known`: others may know of it. */
+  readonly onCreated: (runId: string, keys: readonly string[], known: boolean) => void;
   readonly logger: Logger;
 }
 
-export interface Creations {
+export interface Creations extends CreationFinder {
   /** As RunStore.create. */
-  create(record: RunRecord, deduplication: Deduplication | null): Promise<CreateOutcome>;
+  create(
+    record: RunRecord,
+    deduplication: Deduplication | null,
+    composition: RunComposition | null,
+  ): Promise<CreateOutcome>;
   /** Takes back what is to be; called when the lease was taken through a new connection. */
   sweep(): void;
 }
@@ -61,8 +68,13 @@ export function createCreations(options: CreationsOptions): Creations {
   /** By run id. */
   const orphans = new Map<string, Orphan>();
 
-  async function create(record: RunRecord, deduplication: Deduplication | null): Promise<CreateOutcome> {
+  async function create(
+    record: RunRecord,
+    deduplication: Deduplication | null,
+    composition: RunComposition | null,
+  ): Promise<CreateOutcome> {
     const text = recordText(record);
+    const entry = options.index?.entry(record, composition) ?? NO_ENTRY;
     const { record: key } = runKeys(prefix, record.run_id);
     const idem = deduplication === null ? null : idempotencyOf(deduplication);
     /** Something may have been applied whose reply did not come. */
@@ -71,7 +83,7 @@ export function createCreations(options: CreationsOptions): Creations {
     for (let attempt = 1; ; attempt += 1) {
       const keys = [key, owner.index, owner.lease, ...(idem?.keys ?? [])];
       const times = [String(options.retentionMs), lease.epoch, String(options.indexTtlMs)];
-      const args = [record.run_id, text, ...times, ...(idem?.args ?? [])];
+      const args = [record.run_id, text, ...times, ...entry.args, ...(idem?.args ?? [])];
       let reply: unknown;
       try {
         reply = await requests.run(scripts.create, keys, args, () => {
@@ -85,7 +97,9 @@ export function createCreations(options: CreationsOptions): Creations {
       }
       const [verdict, existingId, existing]: unknown[] = Array.isArray(reply) ? reply : [];
       if (verdict === 'created' || (verdict === 'same' && doubtful)) {
-        if (record.status === 'running') options.onCreated(record.run_id, idem?.keys ?? []);
+        if (record.status === 'running') {
+          options.onCreated(record.run_id, [...(idem?.keys ?? []), ...entry.keys], idem !== null);
+        }
         return { created: true };
       }
       if (verdict === 'conflict') return { created: false, existing: null };
@@ -94,7 +108,7 @@ export function createCreations(options: CreationsOptions): Creations {
         if (found !== null) return { created: false, existing: found };
         // A record that cannot be read counts as none, here too.
         options.logger.error('unreadable run record skipped', { run_id: String(existingId) });
-        return create(record, null);
+        return create(record, null, composition);
       }
       if (verdict !== 'lapsed') throw new RunExistsError(record.run_id);
       if (attempt === MAX_ATTEMPTS) {
@@ -102,6 +116,25 @@ export function createCreations(options: CreationsOptions): Creations {
         throw new StoreUnavailableError(new Error('the lease of this process could not be renewed'));
       }
       await lease.renew();
+    }
+  }
+
+  async function findCreated({ key, fingerprint, strict }: Deduplication): ReturnType<Creations['findCreated']> {
+    const { same, last } = idempotencyKeys(prefix, key, fingerprint);
+    const recordOf = async (runId: string): Promise<RunRecord | null> => {
+      const text = await requests.ask(['GET', runKeys(prefix, runId).record]);
+      return typeof text === 'string' ? parseRecord(runId, text) : null;
+    };
+    try {
+      const runId = await requests.ask(['GET', same]);
+      const existing = typeof runId === 'string' ? await recordOf(runId) : null;
+      if (existing !== null) return { created: false, existing };
+      if (!strict) return null;
+      const [digest, lastId] = String((await requests.ask(['GET', last])) ?? '').split(' ', 2);
+      const used = lastId !== undefined && digest !== fingerprint && (await recordOf(lastId)) !== null;
+      return used ? { created: false, existing: null } : null;
+    } catch (error) {
+      throw toStoreError(error);
     }
   }
 
@@ -150,5 +183,5 @@ export function createCreations(options: CreationsOptions): Creations {
     await before(deadline, lease.renew().then(sweep)).catch(() => {});
   }
 
-  return { create, sweep: () => void sweep() };
+  return { create, findCreated, sweep: () => void sweep() };
 }

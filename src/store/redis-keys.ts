@@ -56,6 +56,11 @@ export function cancelsKey(prefix: string): string {
   return `${ownBase(prefix)}cancels`;
 }
 
+/** What the names of the keys of the index of runs begin with (lua/indexed.lua). */
+export function indexBase(prefix: string): string {
+  return `${ownBase(prefix)}index:`;
+}
+
 /** Strings: what an idempotency key was used for. Both are made of digests. */
 export interface IdempotencyKeys {
   /** The run of this key and request. */
@@ -67,4 +72,32 @@ export interface IdempotencyKeys {
 export function idempotencyKeys(prefix: string, key: string, fingerprint: string): IdempotencyKeys {
   const last = `${ownBase(prefix)}idem:${key}`;
   return { same: `${last}:${fingerprint}`, last };
+}
+
+/** The keys of one managed session. */
+export interface SessionKeys {
+  /** String: the row. */
+  readonly row: string;
+  /** String: its large part; only when there is one. */
+  readonly body: string;
+}
+
+export function sessionKeys(prefix: string, key: string): SessionKeys {
+  const base = `${ownBase(prefix)}session:`;
+  return { row: `${base}row:${key}`, body: `${base}body:${key}` };
+}
+
+/** Sorted sets of all managed sessions. */
+export interface SessionSets {
+  /** By name. */
+  readonly keys: string;
+  /** By when they are due. */
+  readonly due: string;
+  /** By tenant and name. */
+  readonly tenants: string;
+}
+
+export function sessionSets(prefix: string): SessionSets {
+  const base = `${ownBase(prefix)}session:`;
+  return { keys: `${base}keys`, due: `${base}due`, tenants: `${base}tenants` };
 }

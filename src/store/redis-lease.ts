@@ -27,7 +27,18 @@ export interface LeaseOptions {
   readonly complaints: Complaints;
 }
 
+/** The lease as it is seen from outside. */
+export interface LeaseFigures {
+  /** It was renewed within its length, as far as this process knows. */
+  readonly held: boolean;
+  /** Renewals that succeeded and that failed, and how often it turned out to have run out. */
+  readonly renewed: number;
+  readonly failed: number;
+  readonly lost: number;
+}
+
 export interface Lease {
+  readonly figures: LeaseFigures;
   /** The number of the connection in use, as text. */
   readonly epoch: string;
   /** The lease was taken through the connection in use: older connections cannot create runs any more. */
@@ -53,6 +64,8 @@ export function createLease(options: LeaseOptions): Lease {
   let taken = false;
   let stopped = false;
   let renewing: Promise<boolean> | null = null;
+  let [renewed, failed, lost] = [0, 0, 0];
+  let renewedAt = Number.NEGATIVE_INFINITY;
 
   const timer = setInterval(() => void (renewing ?? start()), leaseMs / RENEWALS_PER_LEASE);
   timer.unref();
@@ -67,16 +80,21 @@ export function createLease(options: LeaseOptions): Lease {
 
   async function renewNow(): Promise<boolean> {
     const epoch = connections;
+    const asked = performance.now();
     try {
       const args = [String(leaseMs), String(epoch), ownerId, String(options.indexTtlMs)];
       const there = (await runScript(send, scripts.lease, allKeys, args)) === 1;
       if (stopped || epoch !== connections) return false;
       if (taken && !there) logger.warn('the lease of this process had run out; its runs may have been ended by others');
+      if (taken && !there) lost += 1;
       taken = true;
       confirmed = true;
+      renewed += 1;
+      renewedAt = asked;
       options.onRenewed();
       return true;
     } catch (error) {
+      failed += 1;
       if (error instanceof RedisRefusal) options.complaints.about(error, 'lease');
       else logger.debug('the lease could not be renewed', { reason: errorText(error) });
       return false;
@@ -86,6 +104,20 @@ export function createLease(options: LeaseOptions): Lease {
   void start();
 
   return {
+    figures: {
+      get held() {
+        return performance.now() - renewedAt < leaseMs;
+      },
+      get renewed() {
+        return renewed;
+      },
+      get failed() {
+        return failed;
+      },
+      get lost() {
+        return lost;
+      },
+    },
     get epoch() {
       return String(connections);
     },

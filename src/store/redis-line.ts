@@ -5,6 +5,7 @@
 import { CURSOR_START, type EventId } from '../base/cursor.ts';
 import type { RunStatus, TerminalStatus } from '../protocol/runs.ts';
 import type { CancelIntent, StoredEvent, TerminalTransition } from '../runs/ports.ts';
+import { endText } from './redis-index.ts';
 import type { RunKeys } from './redis-keys.ts';
 import { isRunStatus, parseIntent, recordFrame } from './redis-record.ts';
 import type { Scripts } from './redis-scripts.ts';
@@ -54,6 +55,10 @@ export interface LineSettings {
   readonly retentionMs: number;
   /** How far a time to live may be off. */
   readonly slackMs: number;
+  /** What the names of the keys of the index begin with; null: runs are not listed. */
+  readonly indexBase: string | null;
+  /** Whether records may have keys that implementations of the seed refuse. */
+  readonly newerRecords: boolean;
 }
 
 export class RunLine {
@@ -109,7 +114,7 @@ export class RunLine {
     this.sent = this.#doubtful > 0 ? this.#doubtful : this.#batchSize();
     const batch = this.writes.slice(0, this.sent);
     this.#payloads = batch.length === 1 ? (batch[0]?.payloads ?? []) : batch.flatMap(({ payloads }) => payloads);
-    const { scripts, index, retentionMs, slackMs } = this.#settings;
+    const { scripts, index, retentionMs, slackMs, indexBase, newerRecords } = this.#settings;
     const { record, events, intent } = this.keys;
     const ttl = String(retentionMs);
     const end = batch.at(-1)?.end ?? null;
@@ -117,10 +122,12 @@ export class RunLine {
     let keys = [record, events];
     let args = [this.#known, ttl, String(slackMs), ...this.#payloads];
     if (end !== null) {
-      const { head, tail } = recordFrame(this.runId, end.status, end.error);
+      const errorType = newerRecords ? (end.facts?.errorType ?? null) : null;
+      const { head, tail } = recordFrame(this.runId, end.status, end.error, errorType);
+      const listed = indexBase === null ? ['', ''] : [indexBase, endText(end)];
       script = scripts.finalise;
       keys = [record, events, intent, index];
-      args = [this.#known, ttl, this.runId, end.status, end.updatedAt, head, tail, ...this.#payloads];
+      args = [this.#known, ttl, this.runId, end.status, end.updatedAt, head, tail, ...listed, ...this.#payloads];
     }
     return this.needsText ? script.byText(keys, args) : script.bySha(keys, args);
   }

@@ -4,6 +4,7 @@
 import type { FinaliseOutcome, TerminalTransition } from '../runs/ports.ts';
 import { toStoreError } from './errors.ts';
 import { storablePayload } from './payload.ts';
+import { endText } from './redis-index.ts';
 import { NOBODY, ownBase, ownerKeys, type RunKeys, runsBase } from './redis-keys.ts';
 import type { RedisLink } from './redis-link.ts';
 import { CHECK_BATCH } from './redis-own.ts';
@@ -27,6 +28,10 @@ export interface LostOptions {
   readonly leaseMs: number;
   readonly retentionMs: number;
   readonly indexTtlMs: number;
+  /** What the names of the keys of the index of runs begin with; null: runs are not listed. */
+  readonly indexBase: string | null;
+  /** As LineSettings. */
+  readonly newerRecords: boolean;
 }
 
 export interface LostRuns {
@@ -98,10 +103,13 @@ export function createLostRuns(options: LostOptions): LostRuns {
 
   async function finalise(runId: string, transition: TerminalTransition): Promise<FinaliseOutcome> {
     const { record, events, intent } = options.keysOf(runId);
-    const { status, updatedAt, error } = transition;
-    const { head, tail } = recordFrame(runId, status, error);
+    const { status, updatedAt, error, facts } = transition;
+    const { indexBase: base, newerRecords } = options;
+    const { head, tail } = recordFrame(runId, status, error, newerRecords ? (facts?.errorType ?? null) : null);
     const payload = storablePayload(transition.payload);
-    const args = [ownBase(prefix), String(options.retentionMs), runId, status, updatedAt, head, tail, payload];
+    const ttl = String(options.retentionMs);
+    const listed = base === null ? ['', ''] : [base, endText(transition)];
+    const args = [ownBase(prefix), ttl, runId, status, updatedAt, head, tail, payload, ...listed];
     let doubtful = false;
     const reply = await requests.run(scripts.finaliseLost, [record, events, intent, owners], args, () => {
       doubtful = true;

@@ -30,8 +30,8 @@ export interface OwnRuns {
   /** Somebody wants to be told. */
   readonly watched: boolean;
   watch(watcher: OwnRunsWatcher): void;
-  /** `keys`: what else must not expire while the run goes on. */
-  begin(runId: string, keys: readonly string[]): void;
+  /** `keys`: what else must not expire while the run goes on. `known`: somebody may know of the run already. */
+  begin(runId: string, keys: readonly string[], known: boolean): void;
   /** The run is over; `here`: by an end that this process wrote. */
   over(runId: string, here: boolean): void;
   cancelled(runId: string, intent: CancelIntent): void;
@@ -106,10 +106,10 @@ export function createOwnRuns(options: OwnRunsOptions): OwnRuns {
     watch(given) {
       watcher = given;
     },
-    begin(runId, keys) {
+    begin(runId, keys, known) {
       runs.set(runId, { keys, told: false });
       // Whoever used the same idempotency key knew of the run as early as we did, and may have cancelled it unheard.
-      if (keys.length > 0) void check([runId]);
+      if (known) void check([runId]);
     },
     over,
     cancelled,

@@ -6,7 +6,7 @@ import type { Settings } from '../config/settings.ts';
 import { StoreOpenError, systemCode } from './errors.ts';
 import { type Connection, dial, UnsuitableServerError } from './redis-connection.ts';
 import { RedisRefusal } from './redis-errors.ts';
-import { ownBase, ownerKeys, runKeys } from './redis-keys.ts';
+import { indexBase, ownBase, ownerKeys, runKeys } from './redis-keys.ts';
 import { createScripts, runScript } from './redis-scripts.ts';
 
 /** How long a Redis may take to connect and answer, and to read its data set when it has just started. */
@@ -21,7 +21,13 @@ const TRIAL_MS = '1000';
 const ADVICE = 'to run without Redis set DIFY_AGENT_STORE_URL=sqlite:./dify-agent.db';
 
 /** What the room reads of the settings about Redis. */
-export type RedisAddress = Pick<Settings, 'storeUrl' | 'redisPrefix'>;
+export type RedisAddress = Pick<Settings, 'storeUrl' | 'redisPrefix' | 'runIndexEnabled'> & {
+  /** The variable that `storeUrl` comes from, for errors. Default `DIFY_AGENT_REDIS_URL`. */
+  readonly storeUrlVariable?: string;
+};
+
+/** The name for errors where the settings do not say which variable it was. */
+const URL_VARIABLE = 'DIFY_AGENT_REDIS_URL';
 
 /** What `check` shows and the server logs. */
 export interface RedisReport {
@@ -43,17 +49,19 @@ export async function openConnection(
   name: string,
   deadlineMs: number = REDIS_DEADLINE_MS,
 ): Promise<{ readonly connection: Connection; readonly report: RedisReport }> {
-  const { host, description } = describeUrl(settings.storeUrl);
+  const { storeUrlVariable: variable = URL_VARIABLE } = settings;
+  const { host, description } = describeUrl(settings.storeUrl, variable);
   const deadline = performance.now() + deadlineMs;
   let connection: Connection | null = null;
   try {
     connection = await dialUntil(settings.storeUrl, name, deadline);
     await tryRights(connection, settings.redisPrefix);
+    if (settings.runIndexEnabled === true) await tryIndexRights(connection, settings.redisPrefix);
     const report = { description, version: connection.info.version, warning: await evictionWarning(connection) };
     return { connection, report };
   } catch (error) {
     connection?.destroy(new Error('not used'));
-    throw openError(host, error);
+    throw openError(`${variable}: Redis at ${host}`, error);
   }
 }
 
@@ -85,6 +93,23 @@ async function tryRights({ send }: Connection, prefix: string): Promise<void> {
   }
 }
 
+/** May this user keep an index of runs? Leaves nothing behind. */
+async function tryIndexRights({ send }: Connection, prefix: string): Promise<void> {
+  const key = `${indexBase(prefix)}trial:${crypto.randomUUID()}`;
+  const trials = [
+    ['ZADD', key, '0', 'x'],
+    ['PEXPIRE', key, TRIAL_MS],
+    ['ZCARD', key],
+    ['ZRANGE', key, '-', '+', 'BYLEX'],
+    ['ZREM', key, 'x'],
+  ];
+  for (const result of await Promise.allSettled(trials.map(send))) {
+    if (result.status === 'fulfilled') continue;
+    const error: unknown = result.reason;
+    if (!(error instanceof RedisRefusal) || error.code === 'NOPERM') throw error;
+  }
+}
+
 async function dialUntil(url: string, name: string, deadline: number): Promise<Connection> {
   for (;;) {
     try {
@@ -109,8 +134,7 @@ async function evictionWarning(connection: Connection): Promise<string | null> {
   }
 }
 
-function openError(host: string, error: unknown): StoreOpenError {
-  const where = `DIFY_AGENT_REDIS_URL: Redis at ${host}`;
+function openError(where: string, error: unknown): StoreOpenError {
   const options = { cause: error };
   if (error instanceof UnsuitableServerError) {
     return new StoreOpenError('store_unsupported', `${where} ${error.message}; ${ADVICE}`, options);
@@ -127,10 +151,10 @@ function unreachable(error: unknown): string {
 }
 
 /** The place without credentials. Throws StoreOpenError for what is no Redis URL. */
-function describeUrl(url: string): { readonly host: string; readonly description: string } {
+function describeUrl(url: string, variable: string): { readonly host: string; readonly description: string } {
   const parsed = URL.parse(url);
   if (parsed === null || parsed.hostname === '' || !/^\/?\d*$/.test(parsed.pathname)) {
-    throw new StoreOpenError('store_url_invalid', `DIFY_AGENT_REDIS_URL: not a Redis URL; ${ADVICE}`);
+    throw new StoreOpenError('store_url_invalid', `${variable}: not a Redis URL; ${ADVICE}`);
   }
   const host = `${parsed.hostname}:${parsed.port === '' ? '6379' : parsed.port}`;
   return { host, description: `${parsed.protocol}//${host}/${parsed.pathname.slice(1) || '0'}` };

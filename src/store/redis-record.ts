@@ -18,10 +18,17 @@ export interface RecordFrame {
   readonly tail: string;
 }
 
-export function recordFrame(runId: string, status: TerminalStatus, error: string | null): RecordFrame {
+/** `errorType` is left out where it is null: implementations of the seed refuse the key. */
+export function recordFrame(
+  runId: string,
+  status: TerminalStatus,
+  error: string | null,
+  errorType: string | null,
+): RecordFrame {
+  const newer = errorType === null ? '' : `,"error_type":${JSON.stringify(errorType)}`;
   return {
     head: `{"run_id":${JSON.stringify(runId)},"status":"${status}","created_at":"`,
-    tail: `","error":${JSON.stringify(error)}}`,
+    tail: `","error":${JSON.stringify(error)}${newer}}`,
   };
 }
 
@@ -29,12 +36,13 @@ export function recordFrame(runId: string, status: TerminalStatus, error: string
 export function parseRecord(runId: string, text: string): RunRecord | null {
   const fields = parseObject(text);
   if (fields === null) return null;
-  const { status, created_at, updated_at, error = null } = fields;
+  const { status, created_at, updated_at, error = null, error_type } = fields;
   const createdAt = wireTime(created_at);
   const updatedAt = wireTime(updated_at);
   if (!isRunStatus(status) || createdAt === null || updatedAt === null) return null;
   if (error !== null && typeof error !== 'string') return null;
-  return { run_id: runId, status, created_at: createdAt, updated_at: updatedAt, error };
+  const record = { run_id: runId, status, created_at: createdAt, updated_at: updatedAt, error };
+  return typeof error_type === 'string' ? { ...record, error_type } : record;
 }
 
 /** The intent as it is stored. */

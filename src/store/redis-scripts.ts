@@ -4,17 +4,22 @@
 import appendBody from './lua/append.lua' with { type: 'text' };
 import cancelBody from './lua/cancel.lua' with { type: 'text' };
 import checkBody from './lua/check.lua' with { type: 'text' };
-import create from './lua/create.lua' with { type: 'text' };
+import createBody from './lua/create.lua' with { type: 'text' };
 import dead from './lua/dead.lua' with { type: 'text' };
 import discard from './lua/discard.lua' with { type: 'text' };
 import ending from './lua/ending.lua' with { type: 'text' };
 import fenced from './lua/fenced.lua' with { type: 'text' };
 import finaliseBody from './lua/finalise.lua' with { type: 'text' };
 import finaliseLostBody from './lua/finalise-lost.lua' with { type: 'text' };
+import indexed from './lua/indexed.lua' with { type: 'text' };
 import lease from './lua/lease.lua' with { type: 'text' };
+import listBody from './lua/list.lua' with { type: 'text' };
 import pageBody from './lua/page.lua' with { type: 'text' };
 import record from './lua/record.lua' with { type: 'text' };
 import release from './lua/release.lua' with { type: 'text' };
+import sessionLoad from './lua/session-load.lua' with { type: 'text' };
+import sessionRemove from './lua/session-remove.lua' with { type: 'text' };
+import sessionSave from './lua/session-save.lua' with { type: 'text' };
 import trimBody from './lua/trim.lua' with { type: 'text' };
 import { RedisRefusal } from './redis-errors.ts';
 
@@ -34,14 +39,18 @@ export function createScripts() {
     append: script(record, fenced, appendBody),
     cancel: script(record, cancelBody),
     check: script(record, checkBody),
-    create: script(create),
+    create: script(indexed, createBody),
     dead: script(dead),
     discard: script(discard),
-    finalise: script(record, fenced, ending, finaliseBody),
-    finaliseLost: script(record, ending, finaliseLostBody),
+    finalise: script(record, fenced, ending, indexed, finaliseBody),
+    finaliseLost: script(record, ending, indexed, finaliseLostBody),
     lease: script(lease),
+    list: script(record, indexed, listBody),
     page: script(record, pageBody),
     release: script(release),
+    sessionLoad: script(sessionLoad),
+    sessionRemove: script(sessionRemove),
+    sessionSave: script(sessionSave),
     trim: script(record, trimBody),
   };
 }

@@ -3,22 +3,25 @@
 // (redis-requests.ts), writes of events outlive outages (redis-writer.ts), and a lease says whose runs are whose (redis-lease.ts).
 
 import { compareEventIds, type EventId } from '../base/cursor.ts';
+import type { SessionRows } from '../managed/ports.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { RunRecord } from '../protocol/runs.ts';
-import type { RunStore, StoredEvent } from '../runs/ports.ts';
+import type { CreationFinder, RunLister, RunStore, StoredEvent } from '../runs/ports.ts';
 import { toStoreError } from './errors.ts';
 import { createCancels } from './redis-cancels.ts';
 import { type Connection, dial } from './redis-connection.ts';
 import { createCreations } from './redis-create.ts';
 import { createComplaints, RedisRefusal } from './redis-errors.ts';
+import { createRunIndex } from './redis-index.ts';
 import { cancelsKey, ownerKeys, type RunKeys, runKeys, runsBase } from './redis-keys.ts';
-import { createLease } from './redis-lease.ts';
+import { createLease, type LeaseFigures } from './redis-lease.ts';
 import { createLink } from './redis-link.ts';
 import { createLostRuns } from './redis-lost.ts';
 import { createOwnRuns } from './redis-own.ts';
 import { parseRecord } from './redis-record.ts';
 import { before, createRequests } from './redis-requests.ts';
 import { createScripts } from './redis-scripts.ts';
+import { createRedisSessions } from './redis-sessions.ts';
 import { createRedisTail, type RedisTail } from './redis-tail.ts';
 import { createTrimmer, type StreamLimits } from './redis-trim.ts';
 import { createWriter } from './redis-writer.ts';
@@ -51,14 +54,23 @@ export interface RedisStoreOptions {
   readonly leaseSeconds: number;
   /** How much of a run is kept. */
   readonly eventStream: StreamLimits;
+  /** Whether an index is kept, so that runs can be listed. Default: no. */
+  readonly indexed?: boolean;
+  /** Whether records may have keys that implementations of the seed refuse. Default: no. */
+  readonly newerRecords?: boolean;
   readonly logger: Logger;
   /** A connection that was dialled already. */
   readonly first: Connection;
 }
 
 /** A RunStore that other processes write too, and how to hear of their runs. */
-export interface RedisStore extends RunStore {
+export interface RedisStore extends RunStore, CreationFinder {
+  /** Rows of managed sessions. */
+  readonly sessions: SessionRows;
   readonly tail: RedisTail;
+  /** Null: no index is kept. */
+  readonly lister: RunLister | null;
+  readonly lease: LeaseFigures;
 }
 
 /** Takes over `first` and keeps the store connected until it is closed. */
@@ -93,7 +105,12 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
     },
   });
   const requests = createRequests(link, complaints);
+  const index =
+    options.indexed === true
+      ? createRunIndex({ link, requests, scripts, prefix, ttlMs: besideTtlMs, sweepMs: keepAliveMs, logger })
+      : null;
   const shared = { link, requests, scripts, prefix, keysOf, logger, complaints, retentionMs, indexTtlMs };
+  const ends = { indexBase: index?.base ?? null, newerRecords: options.newerRecords ?? false };
   const own = createOwnRuns({
     ...shared,
     index: owner.index,
@@ -113,13 +130,14 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
   });
   const writer = createWriter({
     ...shared,
+    ...ends,
     index: owner.index,
     slackMs: Math.min(TTL_SLACK_MS, Math.floor(retentionMs / 10)),
     outageMs: options.outageSeconds * 1000,
     trimmer: createTrimmer(options.eventStream, { link, scripts, ttlMs: besideTtlMs, logger }),
     onOver: own.over,
   });
-  const lost = createLostRuns({ ...shared, ownerId, leaseMs });
+  const lost = createLostRuns({ ...shared, ...ends, ownerId, leaseMs });
   const cancels = createCancels({
     ...shared,
     url,
@@ -132,10 +150,11 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
     ...shared,
     owner,
     lease,
+    index,
     keyTtlMs: besideTtlMs,
-    onCreated(runId, keys) {
+    onCreated(runId, keys, known) {
       writer.begin(runId);
-      own.begin(runId, keys);
+      own.begin(runId, keys, known);
       if (own.watched) cancels.listen();
     },
   });
@@ -157,8 +176,9 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
           [intent, retentionMs] as const,
           [trimmed, besideTtlMs] as const,
         ]),
-      ...own.keptKeys().map((key) => [key, besideTtlMs] as const),
+      ...[...new Set(own.keptKeys())].map((key) => [key, besideTtlMs] as const),
     ];
+    if (all.length > 0) all.push(...(index?.sharedKeys ?? []).map((key) => [key, besideTtlMs] as const));
     try {
       for (let i = 0; i < all.length; i += KEEP_ALIVE_BATCH) {
         const some = all.slice(i, i + KEEP_ALIVE_BATCH);
@@ -224,7 +244,11 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
   return {
     description: options.description,
     tail,
-    create: (record, deduplication = null) => creations.create(record, deduplication),
+    sessions: createRedisSessions({ requests, scripts, prefix, keysOf }),
+    lease: lease.figures,
+    lister: index && { listRuns: index.list },
+    create: (record, deduplication = null, composition = null) => creations.create(record, deduplication, composition),
+    findCreated: creations.findCreated,
     append: (runId, payloads) => writer.append(runId, payloads),
     finalise: (runId, transition) => writer.finalise(runId, transition),
     requestCancel(runId, intent) {
@@ -252,6 +276,7 @@ export function createRedisStore(options: RedisStoreOptions): RedisStore {
       await writer.drain(CLOSE_DEADLINE_MS);
       requests.close();
       lease.stop();
+      index?.close();
       clearInterval(keepAliveTimer);
       cancels.close();
       tail.close();

@@ -15,6 +15,9 @@ export const APPLICATION_ID = 0x44464147;
  * `cancel` is the accepted cancel of a running run, as JSON. `trimmed_ms`, `trimmed_seq` are the last id that was dropped to keep
  * the stream bounded. `request_key`, `request_fingerprint` are digests: what was created with the same two is found again.
  * They are columns of the run, so that they live and go with it; the index has only runs that were created with a key.
+ * `tenant`, `layers` and `facts` are what lists show (outline.ts); `error_type` belongs to the record. The order of lists is that
+ * of `key`, which every index has at its end. Most runs succeed: an index of all statuses would cost each of them two entries.
+ * `sessions` are the managed ones (sqlite-sessions.ts); their snapshots stand apart, because an update writes its whole row.
  * Events are in order of arrival with an index beside, not clustered by run: with fifty runs appending at once this
  * wrote half as much (95,000 instead of 50,000 events/s), since an index entry is small where a payload is not.
  */
@@ -40,6 +43,27 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
     'ALTER TABLE runs ADD COLUMN request_key TEXT',
     'ALTER TABLE runs ADD COLUMN request_fingerprint TEXT',
     'CREATE INDEX runs_by_request ON runs (request_key, request_fingerprint) WHERE request_key IS NOT NULL',
+  ],
+  [
+    'ALTER TABLE runs ADD COLUMN tenant TEXT',
+    'ALTER TABLE runs ADD COLUMN layers TEXT',
+    'ALTER TABLE runs ADD COLUMN facts TEXT',
+    'ALTER TABLE runs ADD COLUMN error_type TEXT',
+    'CREATE INDEX runs_by_tenant ON runs (tenant) WHERE tenant IS NOT NULL',
+    "CREATE INDEX runs_failed ON runs (key) WHERE status = 'failed'",
+    "CREATE INDEX runs_cancelled ON runs (key) WHERE status = 'cancelled'",
+  ],
+  [
+    `CREATE TABLE sessions (
+      key TEXT PRIMARY KEY,
+      version TEXT NOT NULL,
+      tenant TEXT,
+      head TEXT NOT NULL,
+      due_at INTEGER NOT NULL
+    )`,
+    'CREATE TABLE session_bodies (key TEXT PRIMARY KEY, body TEXT NOT NULL)',
+    'CREATE INDEX sessions_by_due ON sessions (due_at)',
+    'CREATE INDEX sessions_by_tenant ON sessions (tenant, key) WHERE tenant IS NOT NULL',
   ],
 ];
 

@@ -14,8 +14,9 @@ import type {
   TerminalTransition,
 } from '../runs/ports.ts';
 import { RunExistsError, systemCode } from './errors.ts';
+import { factsText, type OutlineTexts } from './outline.ts';
 import { storablePayload } from './payload.ts';
-import type { Statements } from './sqlite-statements.ts';
+import type { EventColumns, RecordRow, Statements } from './sqlite-statements.ts';
 import type { RunSize, Trimmer } from './sqlite-trim.ts';
 
 /** What is kept in memory of a running run. */
@@ -30,7 +31,9 @@ export interface ActiveRun extends RunSize {
 
 /** Steps of a transaction; one that throws fails it. */
 export interface RunWrites {
-  create(record: RunRecord, deduplication: Deduplication | null): CreateOutcome;
+  create(record: RunRecord, deduplication: Deduplication | null, outline: OutlineTexts | null): CreateOutcome;
+  /** What is in the way of such a creation; null: nothing. Only reads. */
+  earlier(deduplication: Deduplication): Exclude<CreateOutcome, { readonly created: true }> | null;
   append(runId: string, payloads: readonly string[]): AppendOutcome;
   finalise(runId: string, transition: TerminalTransition): FinaliseOutcome;
   /** `first`: nobody had asked before. */
@@ -79,8 +82,8 @@ export function createRunWrites(deps: {
     return run;
   }
 
-  /** Spec 01 §6.2. The clock may stand still or go back: ids do not. */
-  function addEvent(run: ActiveRun, text: string): StoredEvent {
+  /** The next event of a run. Spec 01 §6.2: the clock may stand still or go back, ids do not. */
+  function numbered(run: ActiveRun, text: string): StoredEvent {
     const now = nowMs();
     if (now > run.ms) {
       run.ms = now;
@@ -89,13 +92,33 @@ export function createRunWrites(deps: {
       run.seq += 1;
     }
     const payload = storablePayload(text);
-    sql.addEvent.run(run.key, run.ms, run.seq, payload);
     trimmer.count(run, payload);
     return { id: `${run.ms}-${run.seq}`, payload };
   }
 
+  function addEvent(run: ActiveRun, text: string): StoredEvent {
+    const event = numbered(run, text);
+    sql.addEvent.run(run.key, run.ms, run.seq, event.payload);
+    return event;
+  }
+
+  function addEvents(run: ActiveRun, texts: readonly string[]): readonly StoredEvent[] {
+    const columns: EventColumns[] = [];
+    const events = texts.map((text) => {
+      const event = numbered(run, text);
+      columns.push([run.key, run.ms, run.seq, event.payload]);
+      return event;
+    });
+    let at = 0;
+    for (const { rows, statement } of sql.addEvents) {
+      for (; columns.length - at >= rows; at += rows) statement.run(...columns.slice(at, at + rows).flat());
+    }
+    for (const row of columns.slice(at)) sql.addEvent.run(...row);
+    return events;
+  }
+
   /** What was created before with the same key, or null when there is nothing in the way. */
-  function earlier({ key, fingerprint, strict }: Deduplication): CreateOutcome | null {
+  function earlier({ key, fingerprint, strict }: Deduplication): ReturnType<RunWrites['earlier']> {
     const now = nowMs();
     const same = sql.sameRequest.get(key, fingerprint, now);
     if (same !== null) return { created: false, existing: toRecord(same) };
@@ -103,7 +126,8 @@ export function createRunWrites(deps: {
   }
 
   return {
-    create(record, deduplication) {
+    earlier,
+    create(record, deduplication, outline) {
       const found = deduplication === null ? null : earlier(deduplication);
       if (found !== null) return found;
       const { run_id, status, created_at, updated_at, error } = record;
@@ -119,6 +143,8 @@ export function createRunWrites(deps: {
           expiresAt,
           key,
           fingerprint,
+          outline?.tenant ?? null,
+          outline?.layers ?? null,
         );
         if (status !== 'running') return { created: true };
         active.set(run_id, {
@@ -141,11 +167,11 @@ export function createRunWrites(deps: {
       const run = find(runId);
       if (run === null || typeof run === 'string') return { appended: false, status: run };
       touched.push(runId);
-      const events = payloads.map((payload) => addEvent(run, payload));
+      const events = addEvents(run, payloads);
       trimmer.trim(run, events.length);
       return { appended: true, events };
     },
-    finalise(runId, { status, updatedAt, error, payload }) {
+    finalise(runId, { status, updatedAt, error, payload, facts }) {
       const run = find(runId);
       if (run === null || typeof run === 'string') return { applied: false, status: run, cancel: null };
       // What was asked for is what happens: with a cancel nothing else, without one not that.
@@ -154,7 +180,9 @@ export function createRunWrites(deps: {
       }
       const event = addEvent(run, payload);
       trimmer.trim(run, 1);
-      sql.endRun.run(status, updatedAt, errorColumn(error), nowMs() + retentionMs, run.key);
+      const expiresAt = nowMs() + retentionMs;
+      const [errorType, kept] = facts === undefined ? [null, null] : [facts.errorType, factsText(facts)];
+      sql.endRun.run(status, updatedAt, errorColumn(error), errorType, kept, expiresAt, run.key);
       // Should the transaction fail, the run is found in the file again.
       active.delete(runId);
       return { applied: true, event };
@@ -189,8 +217,9 @@ function errorColumn(error: string | null): string | null {
 }
 
 /** A row as the record that it was; the column `error` holds what errorColumn wrote. */
-export function toRecord<R extends { readonly error: string | null }>(row: R): R {
-  if (row.error === null) return row;
-  const error: unknown = JSON.parse(row.error);
-  return { ...row, error: typeof error === 'string' ? error : null };
+export function toRecord(row: RecordRow): RunRecord {
+  const { run_id, status, created_at, updated_at, error_type } = row;
+  const error: unknown = row.error === null ? null : JSON.parse(row.error);
+  const record = { run_id, status, created_at, updated_at, error: typeof error === 'string' ? error : null };
+  return error_type === null ? record : { ...record, error_type };
 }

@@ -7,21 +7,28 @@ import type { Database } from 'bun:sqlite';
 import type { Clock } from '../base/clock.ts';
 import type { EventId } from '../base/cursor.ts';
 import type { EventStreamSettings } from '../config/settings.ts';
+import type { SessionRows } from '../managed/ports.ts';
 import type { Logger } from '../observe/logger.ts';
+import { NO_PROBE, type Probe } from '../observe/probe.ts';
 import { StoreUnavailableError } from '../runs/errors.ts';
 import type {
   CancelIntent,
   CancelOutcome,
+  CreationFinder,
   FinaliseOutcome,
   OwnRunsWatcher,
+  RunLister,
   RunStore,
   StoredEvent,
   TerminalTransition,
 } from '../runs/ports.ts';
 import { toOpenError, toStoreError } from './errors.ts';
+import { outlineTexts } from './outline.ts';
 import { sweepStep } from './retention.ts';
 import { hasMoved, MEMORY_PATH, openDatabase, type Synchronous } from './sqlite-file.ts';
+import { createSqliteLister, type SqliteLister } from './sqlite-list.ts';
 import { createRunWrites, toRecord } from './sqlite-runs.ts';
+import { createSqliteSessions, prepareSessionStatements } from './sqlite-sessions.ts';
 import { prepareStatements, type Statements } from './sqlite-statements.ts';
 import { createTrimmer } from './sqlite-trim.ts';
 import { createWriteQueue } from './write-queue.ts';
@@ -42,6 +49,8 @@ export interface SqliteStoreOptions {
   readonly synchronous?: Synchronous;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Told of sweeps. Default: nobody. */
+  readonly probe?: Pick<Probe, 'store'>;
   /** The largest size of the file in pages of 4 KiB; unlimited when absent. A full file answers like a full disk. */
   readonly maxPages?: number;
 }
@@ -50,8 +59,10 @@ export interface SqliteStoreOptions {
  * A RunStore whose file has no other owner: whoever opens it must end what its last owner left running. Those runs are what
  * `listLost` tells, and nothing is added to them later.
  */
-export interface SqliteStore extends RunStore {
+export interface SqliteStore extends RunStore, CreationFinder, RunLister {
   readonly recoveryIntervalMs: null;
+  /** Rows of managed sessions. */
+  readonly sessions: SessionRows;
   /** Deletes every expired run, in steps that let other writes through. Also done by a timer and at opening. */
   sweep(): Promise<void>;
 }
@@ -63,7 +74,8 @@ export interface SqliteStore extends RunStore {
 export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
   const { path, clock, logger } = options;
   const retentionMs = options.retentionSeconds * 1000;
-  const { db, sql, lost } = openPrepared(options);
+  const nowMs = () => Math.floor(clock.nowMicros() / 1000);
+  const { db, sql, sessions, list, lost } = openPrepared(options, nowMs);
   const trimmer = createTrimmer(sql, options.eventStream ?? { maxEvents: null, maxBytes: null });
   const runs = createRunWrites({ sql, clock, retentionMs, trimmer });
   let watcher: OwnRunsWatcher | null = null;
@@ -90,8 +102,6 @@ export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
     toStoreError,
   );
 
-  const nowMs = () => Math.floor(clock.nowMicros() / 1000);
-
   function write<T>(work: () => T, chars = 0): Promise<T> {
     return closed ? Promise.reject(closedError()) : queue.submit(work, chars);
   }
@@ -113,7 +123,7 @@ export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
 
   /** Writes what a new run writes, and leaves nothing behind. */
   function tryRun(): void {
-    const key = Number(sql.createRun.run('', 'failed', '', '', null, 0, null, null).lastInsertRowid);
+    const key = Number(sql.createRun.run('', 'failed', '', '', null, 0, null, null, null, null).lastInsertRowid);
     sql.addEvent.run(key, 0, 0, '');
     sql.deleteEvents.run(key, 1);
     sql.deleteRun.run(key);
@@ -168,11 +178,15 @@ export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
   async function sweep(): Promise<void> {
     if (sweeping) return;
     sweeping = true;
+    const scope = (options.probe ?? NO_PROBE).store('sweep');
+    let failed = true;
     try {
       while (!closed && (await write(() => sweepStep(db, sql, nowMs())))) {
         // The next step waits for the next turn of the event loop, together with other writes.
       }
+      failed = false;
     } finally {
+      scope.end({ failed });
       sweeping = false;
     }
   }
@@ -190,11 +204,16 @@ export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
 
   return {
     description: `sqlite:${path}`,
-    create: (record, deduplication = null) =>
-      write(() => {
+    sessions: createSqliteSessions({ sql: sessions, read, write, nowMs }),
+    create(record, deduplication = null, composition = null) {
+      const outline = composition === null ? null : outlineTexts(composition);
+      return write(() => {
         checkPlace();
-        return runs.create(record, deduplication);
-      }),
+        return runs.create(record, deduplication, outline);
+      });
+    },
+    findCreated: (deduplication) => read(() => runs.earlier(deduplication)),
+    listRuns: (query) => read(() => list(query)),
     append: (runId, payloads) => write(() => runs.append(runId, payloads), totalChars(payloads)),
     finalise,
     requestCancel,
@@ -228,9 +247,14 @@ export function openSqliteStore(options: SqliteStoreOptions): SqliteStore {
 }
 
 /** A file of ours may still lack what it should have, or be damaged: then it is closed again, and nobody's. */
-function openPrepared({ path, synchronous, maxPages }: SqliteStoreOptions): {
+function openPrepared(
+  { path, synchronous, maxPages }: SqliteStoreOptions,
+  nowMs: () => number,
+): {
   readonly db: Database;
   readonly sql: Statements;
+  readonly sessions: ReturnType<typeof prepareSessionStatements>;
+  readonly list: SqliteLister;
   /** What the last owner left running, oldest first. */
   readonly lost: Set<string>;
 } {
@@ -238,7 +262,8 @@ function openPrepared({ path, synchronous, maxPages }: SqliteStoreOptions): {
   try {
     if (maxPages !== undefined) db.run(`PRAGMA max_page_count = ${maxPages}`);
     const sql = prepareStatements(db);
-    return { db, sql, lost: new Set(sql.running.all().map(({ run_id }) => run_id)) };
+    const lost = new Set(sql.running.all().map(({ run_id }) => run_id));
+    return { db, sql, sessions: prepareSessionStatements(db), list: createSqliteLister(db, nowMs), lost };
   } catch (error) {
     db.close(true);
     throw toOpenError(path, error);

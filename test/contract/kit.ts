@@ -8,8 +8,10 @@ import type { RunRecord, TerminalStatus } from '../../src/protocol/runs.ts';
 import type {
   AppendOutcome,
   CancelIntent,
+  CreationFinder,
   FinaliseOutcome,
   OwnRunsWatcher,
+  RunLister,
   RunStore,
   StoredEvent,
   TerminalTransition,
@@ -23,7 +25,9 @@ export interface ContractOptions {
 
 /** A store under test, empty. */
 export interface StoreHarness {
-  readonly store: RunStore;
+  readonly store: RunStore & Partial<CreationFinder>;
+  /** Lists the runs of `store`; null: this one keeps no lists. */
+  readonly lister: RunLister | null;
   /** Lets this much time pass for the store (a driven clock, or really). */
   passTime(seconds: number): Promise<void>;
   /** Kinds that outlive their process: the process of `store` dies as by kill -9; the store of the next one. */
@@ -36,7 +40,7 @@ export interface StoreHarness {
 
 /** One test's store, and what the parts of the contract do with it. Its getters are for use inside a test. */
 export interface Contract {
-  readonly store: RunStore;
+  readonly store: RunStore & Partial<CreationFinder>;
   readonly harness: StoreHarness;
   /** Another harness, with its own limits; closed after the test. */
   open(options: Partial<ContractOptions>): Promise<StoreHarness>;
@@ -49,6 +53,8 @@ export interface Traits {
   readonly durable: boolean;
   /** Several processes at once: the harness has `another`. */
   readonly shared: boolean;
+  /** Runs can be listed: the harness has a `lister`. */
+  readonly listed: boolean;
 }
 
 /** Retention of the stores under test, seconds. */

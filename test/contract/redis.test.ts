@@ -19,7 +19,7 @@ afterAll(() => server.dispose());
 /** Short: a test of a death waits for it. */
 const LEASE_SECONDS = 1;
 
-async function harness(live: boolean, options: ContractOptions, user = ''): Promise<StoreHarness> {
+async function harness(live: boolean, indexed: boolean, options: ContractOptions, user = ''): Promise<StoreHarness> {
   const prefix = freshPrefix();
   if (user !== '') {
     const rules = documentedUser({ password: 'secret', prefix });
@@ -31,16 +31,19 @@ async function harness(live: boolean, options: ContractOptions, user = ''): Prom
       prefix,
       retentionSeconds: options.retentionSeconds,
       leaseSeconds: LEASE_SECONDS,
+      indexed,
       ...options.eventStream,
     });
-    const store = live ? createLive(redis, { tail: redis.tail }) : redis;
+    const store = live ? createLive(redis, { tail: redis.tail, lister: redis.lister }) : redis;
     stores.push(store);
     return store;
   };
   // The first process's way to Redis, cut for good when it dies: it cannot take leave, nor write any more.
   const proxy: CuttingProxy = await startCuttingProxy(server.port);
+  const first = await another(proxy.port);
   return {
-    store: await another(proxy.port),
+    store: first,
+    lister: first.lister,
     passTime: (seconds) => passTime(server, prefix, seconds),
     async crash() {
       proxy.refusing = true;
@@ -55,7 +58,8 @@ async function harness(live: boolean, options: ContractOptions, user = ''): Prom
   };
 }
 
-const traits = { durable: true, shared: true };
-runStoreContract('Redis', (options) => harness(false, options), traits);
-runStoreContract('Redis behind the fan-out', (options) => harness(true, options), traits);
-runStoreContract('Redis with the least permissions', (options) => harness(true, options, 'least'), traits);
+const traits = { durable: true, shared: true, listed: true };
+const unlisted = { ...traits, listed: false };
+runStoreContract('Redis', (options) => harness(false, false, options), unlisted);
+runStoreContract('Redis with an index, behind the fan-out', (options) => harness(true, true, options), traits);
+runStoreContract('Redis with the least permissions', (options) => harness(true, true, options, 'least'), traits);

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'bun:test';
 import { CURSOR_START, compareEventIds } from '../../src/base/cursor.ts';
 import { newRunId } from '../../src/base/ids.ts';
 import type { TerminalStatus } from '../../src/protocol/runs.ts';
-import type { RunStore } from '../../src/runs/ports.ts';
+import type { CreationFinder, RunStore } from '../../src/runs/ports.ts';
 import { describeCancelling } from './cancelling.ts';
 import { describeDeduplicating } from './deduplicating.ts';
 import {
@@ -22,6 +22,7 @@ import {
   terminal,
   UNLIMITED,
 } from './kit.ts';
+import { describeListing } from './listing.ts';
 import { describeRecovering } from './recovering.ts';
 import { describeTrimming } from './trimming.ts';
 
@@ -35,7 +36,7 @@ export function runStoreContract(
 ): void {
   describe(`${name} keeps the store contract`, () => {
     let harness: StoreHarness;
-    let store: RunStore;
+    let store: RunStore & Partial<CreationFinder>;
     let more: StoreHarness[] = [];
 
     beforeEach(async () => {
@@ -73,6 +74,7 @@ export function runStoreContract(
     describeDeduplicating(contract, traits);
     describeTrimming(contract);
     describeRecovering(contract, traits);
+    if (traits.listed) describeListing(contract, traits);
 
     test('a created run is running and has no events', async () => {
       const record = runningRecord();

@@ -11,22 +11,22 @@ async function harness(kind: 'file' | 'memory', live: boolean, options: Contract
   const directory = tempDirectory();
   const open = (path: string) => {
     const sqlite = openSqlite(path, { clock, ...options });
-    return live ? createLive(sqlite) : sqlite;
+    return { store: live ? createLive(sqlite) : sqlite, lister: sqlite };
   };
   const path = directory.file('x.db');
-  const stores = [open(kind === 'file' ? path : ':memory:')];
-  const [store] = stores;
-  if (store === undefined) throw new Error('no store');
+  const { store, lister } = open(kind === 'file' ? path : ':memory:');
+  const stores = [store];
   const crash = async () => {
     // What is on the disk at this moment is what the next process finds; the first keeps its own file.
     const copy = directory.file('after.db');
     for (const suffix of ['', '-wal']) if (existsSync(path + suffix)) copyFileSync(path + suffix, copy + suffix);
-    const next = open(copy);
+    const next = open(copy).store;
     stores.push(next);
     return next;
   };
   return {
     store,
+    lister,
     async passTime(seconds) {
       clock.micros += seconds * 1_000_000;
     },
@@ -38,7 +38,7 @@ async function harness(kind: 'file' | 'memory', live: boolean, options: Contract
   };
 }
 
-const file = { durable: true, shared: false };
+const file = { durable: true, shared: false, listed: true };
 runStoreContract('a SQLite file', (options) => harness('file', false, options), file);
-runStoreContract('SQLite in memory', (options) => harness('memory', false, options), { durable: false, shared: false });
+runStoreContract('SQLite in memory', (options) => harness('memory', false, options), { ...file, durable: false });
 runStoreContract('a SQLite file behind the fan-out', (options) => harness('file', true, options), file);

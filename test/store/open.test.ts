@@ -5,6 +5,7 @@ import { CURSOR_START } from '../../src/base/cursor.ts';
 import { noopLogger } from '../../src/observe/logger.ts';
 import { openStore, probeStore, type StoreSettings } from '../../src/store/open.ts';
 import { probeRedis, REDIS_DEADLINE_MS } from '../../src/store/redis-probe.ts';
+import { MIGRATIONS } from '../../src/store/schema.ts';
 import { applied, payloadOf, RETENTION, runningRecord, terminal } from '../contract/kit.ts';
 import { drivenClock, openSqlite, tempDirectory } from './helpers.ts';
 
@@ -23,6 +24,8 @@ const settings = (storeUrl: string, more: Partial<StoreSettings> = {}) => ({
   sqliteSynchronous: 'normal' as const,
   runLeaseSeconds: 30,
   eventStream: { maxEvents: null, maxBytes: null },
+  wireVintage: '2026-06' as const,
+  runIndexEnabled: null,
   ...more,
 });
 const open = (storeUrl: string) => openStore(settings(storeUrl), deps);
@@ -131,6 +134,21 @@ describe('Redis', () => {
     }
   });
 
+  test('an error names the variable that the address comes from', async () => {
+    const listener = fakeRedis(null);
+    const { port } = listener;
+    listener.stop(true);
+    const storeUrlVariable = 'DIFY_AGENT_STORE_URL';
+    for (const [url, code] of [
+      [`redis://127.0.0.1:${port}`, 'store_unreachable'],
+      ['redis://h/notadb', 'store_url_invalid'],
+    ] as const) {
+      const message = expect.stringMatching(/^DIFY_AGENT_STORE_URL: /);
+      await expect(probeStore(settings(url, { storeUrlVariable }))).rejects.toMatchObject({ code, message });
+      await expect(openStore(settings(url, { storeUrlVariable }), deps)).rejects.toMatchObject({ code, message });
+    }
+  });
+
   test('one that accepts but never answers is given up at the deadline', async () => {
     const listener = fakeRedis(null);
     await expect(probeRedis(settings(`redis://127.0.0.1:${listener.port}`), 50)).rejects.toMatchObject({
@@ -188,7 +206,7 @@ describe('probing', () => {
     const record = runningRecord();
     await store.create(record);
     await store.close();
-    expect(await probe(`sqlite:${path}`)).toBe(`sqlite:${path} (schema version 2)`);
+    expect(await probe(`sqlite:${path}`)).toBe(`sqlite:${path} (schema version ${MIGRATIONS.length})`);
     expect(readdirSync(directory.path)).toEqual(['x.db']);
     const again = openSqlite(path);
     expect(await again.getRecord(record.run_id)).toEqual(record);

@@ -41,6 +41,10 @@ export interface OpenOptions {
   /** Default: null, nothing is dropped. */
   readonly maxEvents?: number | null;
   readonly maxBytes?: number | null;
+  /** Default: no index is kept. */
+  readonly indexed?: boolean;
+  /** Default: records as the seed has them. */
+  readonly newerRecords?: boolean;
   readonly logger?: Logger;
 }
 
@@ -53,6 +57,8 @@ export async function openRedis(url: string, options: OpenOptions = {}): Promise
     outageSeconds: options.outageSeconds ?? 30,
     leaseSeconds: options.leaseSeconds ?? 30,
     eventStream: { maxEvents: options.maxEvents ?? null, maxBytes: options.maxBytes ?? null },
+    indexed: options.indexed ?? false,
+    newerRecords: options.newerRecords ?? false,
     logger: options.logger ?? noopLogger,
     first: await dial({ url, name: 'test' }),
   });

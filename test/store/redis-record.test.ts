@@ -19,9 +19,21 @@ test('a record is written as the reference writes it, whatever the order of its 
 });
 
 test('the frame of an ended record and its two times make the same text', () => {
-  const { head, tail } = recordFrame(RUN, 'failed', 'a "b" / \ud800');
+  const { head, tail } = recordFrame(RUN, 'failed', 'a "b" / \ud800', null);
   const text = recordText({ ...running, status: 'failed', error: 'a "b" / \ud800' });
   expect(`${head}${running.created_at}","updated_at":"${running.updated_at}${tail}`).toBe(text);
+});
+
+test('an error type stands last, where there is one', () => {
+  const { head, tail } = recordFrame(RUN, 'failed', 'x', 'agent_run_limit_exceeded');
+  const text = `${head}${running.created_at}","updated_at":"${running.updated_at}${tail}`;
+  expect(text).toEndWith(',"error":"x","error_type":"agent_run_limit_exceeded"}');
+  expect(parseRecord(RUN, text)).toEqual({
+    ...running,
+    status: 'failed',
+    error: 'x',
+    error_type: 'agent_run_limit_exceeded',
+  });
 });
 
 describe('what other implementations write is read', () => {
@@ -38,7 +50,10 @@ describe('what other implementations write is read', () => {
 
   test('an absent error, an error type, keys of newer vintages, another run id', () => {
     const { error: _, ...rest } = running;
-    expect(read({ ...rest, run_id: 'x', error_type: 'agent_run_limit_exceeded', lease: { of: 'y' } })).toEqual(running);
+    const error_type = 'agent_run_limit_exceeded';
+    expect(read({ ...rest, run_id: 'x', lease: { of: 'y' } })).toEqual(running);
+    expect(read({ ...rest, error_type, lease: { of: 'y' } })).toEqual({ ...running, error_type });
+    expect(read({ ...rest, error_type: 7 })).toEqual(running);
   });
 
   test.each([

@@ -76,13 +76,15 @@ describe('keys', () => {
         `^${parts.map((part, i) => (i % 2 === 0 ? part : part === 'prefix' ? prefix : '[^:]+')).join('')}$`,
       );
     });
-    const limited = await openRedis(server.url, { prefix, maxEvents: 1 });
+    const limited = await openRedis(server.url, { prefix, maxEvents: 1, indexed: true });
     const runId = runningRecord().run_id;
-    await limited.create(runningRecord(runId), { key: '0a', fingerprint: '0b', strict: true });
+    const context = { name: 'c', type: 'dify.execution_context', deps: {}, metadata: {}, config: { tenant_id: 't' } };
+    const composition = { schema_version: 1, layers: [context] };
+    await limited.create(runningRecord(runId), { key: '0a', fingerprint: '0b', strict: true }, composition);
     for (let i = 0; i < 40; i += 1) await limited.append(runId, [payloadOf(runId, i)]);
     await limited.requestCancel(runId, intentOf());
     const keys = (await run('KEYS', `${prefix}:*`)) as string[];
-    expect(forms).toHaveLength(10);
+    expect(forms).toHaveLength(14);
     for (const form of forms) expect(keys.filter((key) => form.test(key))).not.toEqual([]);
     for (const key of keys) {
       expect(forms.filter((form) => form.test(key))).toHaveLength(1);
@@ -307,6 +309,8 @@ describe('opening', () => {
     sqliteSynchronous: 'normal' as const,
     runLeaseSeconds: 30,
     eventStream: { maxEvents: null, maxBytes: null },
+    wireVintage: '2026-06' as const,
+    runIndexEnabled: null,
     ...args,
   });
 

@@ -214,7 +214,7 @@ describe('the file', () => {
     const error = refusal(() => openSqlite(path));
     expect(error.code).toBe('store_schema_unknown');
     expect(error.message).toBe(
-      `DIFY_AGENT_STORE_URL: sqlite:${path} has schema version 3, this dify-agent knows up to 2: use a newer dify-agent or another file`,
+      `DIFY_AGENT_STORE_URL: sqlite:${path} has schema version ${MIGRATIONS.length + 1}, this dify-agent knows up to ${MIGRATIONS.length}: use a newer dify-agent or another file`,
     );
   });
 

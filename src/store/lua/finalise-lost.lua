@@ -1,4 +1,5 @@
--- Ends a running run whose owner is dead, in one step. The first call wins. Helpers: ending.lua.
+-- Ends a running run whose owner is dead, in one step. The first call wins. Helpers: ending.lua,
+-- indexed.lua.
 --
 -- KEYS[1]  record
 -- KEYS[2]  events
@@ -12,6 +13,8 @@
 -- ARGV[6]  the new record up to the value of created_at
 -- ARGV[7]  the new record after the value of updated_at
 -- ARGV[8]  payload of the terminal event
+-- ARGV[9]  {prefix}:x:index:, "" when runs are not listed
+-- ARGV[10] what lists tell of the end
 --
 -- Replies: ended                string, the id of the terminal event
 --          run unknown          {"unknown"}
@@ -46,4 +49,5 @@ end_record(KEYS[1], record, ARGV[6], ARGV[5], ARGV[7], ARGV[2])
 redis.call('PEXPIRE', KEYS[2], ARGV[2])
 if ARGV[4] == 'cancelled' then redis.call('DEL', KEYS[3]) end
 redis.call('SREM', index, ARGV[3])
+if ARGV[9] ~= '' then list_end(ARGV[9], ARGV[3], ARGV[4], ARGV[10], ARGV[2]) end
 return id
