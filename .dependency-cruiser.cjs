@@ -12,10 +12,11 @@ const FLOORS = [
   ['workspaces'],
   ['models', 'layers', 'stub'],
   ['runs', 'sandbox'],
+  ['managed'],
   ['store', 'server'],
   ['app.ts'],
   ['client'],
-  ['sessions'],
+  ['sessions', 'console'],
   ['cli'],
   ['main.ts'],
 ];
@@ -56,7 +57,7 @@ module.exports = {
       severity: 'error',
       from: { path: path(['cli', 'main.ts']) },
       to: {
-        path: `${path(['app.ts', 'server', 'store', 'runs', 'layers', 'models', 'peers', 'workspaces', 'stub', 'sandbox'])}|node_modules/(?:elysia|@elysiajs|redis|typebox)/`,
+        path: `${path(['app.ts', 'server', 'store', 'runs', 'managed', 'layers', 'models', 'peers', 'workspaces', 'stub', 'sandbox'])}|node_modules/(?:elysia|@elysiajs|redis|typebox)/`,
         dependencyTypesNot: ['dynamic-import', 'type-only'],
       },
     },
@@ -66,6 +67,13 @@ module.exports = {
       severity: 'error',
       from: { path: path(['client', 'sessions']) },
       to: { path: '^src/', pathNot: path(['client', 'sessions']), dependencyTypesNot: ['type-only'] },
+    },
+    {
+      name: 'console-is-a-client',
+      comment: 'The page runs in a browser: it knows the server through its wire and the client.',
+      severity: 'error',
+      from: { path: path(['console']) },
+      to: { path: '^src/', pathNot: path(['console', 'client']), dependencyTypesNot: ['type-only'] },
     },
     {
       name: 'no-tests-in-src',

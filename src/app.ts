@@ -12,16 +12,25 @@ import { stubAddresses } from './config/stub.ts';
 import { createLayerTypes } from './layers/registry.ts';
 import { locateSandbox } from './layers/sandbox-locator.ts';
 import { serverRedactPatterns } from './layers/shell.ts';
+import { createHoldings } from './managed/holdings.ts';
+import { createManagedSessions } from './managed/sessions.ts';
+import { withTurns } from './managed/turn.ts';
 import { createPluginModel } from './models/plugin-daemon.ts';
 import type { Logger } from './observe/logger.ts';
-import { createPluginDaemonClient } from './peers/plugin-daemon/client.ts';
-import { createShellctlClient } from './peers/shellctl/client.ts';
+import type { SlotFigures } from './observe/metrics/sources.ts';
+import type { Probe } from './observe/probe.ts';
+import { createSight } from './observe/sight.ts';
+import { openTraces } from './observe/traces/open.ts';
+import { createPluginDaemonClient, type PluginDaemonClient } from './peers/plugin-daemon/client.ts';
+import { createShellctlClient, type LoadedShellctlClient } from './peers/shellctl/client.ts';
 import { messageSchemas } from './protocol/messages.ts';
 import { createWire } from './protocol/wire.ts';
+import { createEnder } from './runs/endings.ts';
 import type { RunStore } from './runs/ports.ts';
 import { createRecovery } from './runs/recovery.ts';
 import { createRunner } from './runs/runner.ts';
-import { createScheduler } from './runs/scheduler.ts';
+import { createScheduler, type Scheduler } from './runs/scheduler.ts';
+import type { HttpServer } from './server/ports.ts';
 import { createServer } from './server/server.ts';
 import { openStore } from './store/open.ts';
 import { createStub, type Stub } from './stub/stub.ts';
@@ -72,17 +81,23 @@ async function open(settings: Settings, logger: Logger): Promise<Running> {
     const clock = systemClock();
     const wire = createWire(settings.wireVintage);
     const userAgent = `dify-agent/${VERSION}`;
-    const store = await openStore(settings, { clock, logger });
+    const startedAt = { startedAt: performance.now(), startedAtMs: Date.now() };
+    const traces = await openTraces(settings.traces, { logger, secrets: configuredSecrets(settings) });
+    if (traces !== null) closers.push(() => traces.close());
+    const sight = createSight({ metrics: settings.metricsEnabled, traces: traces?.probe ?? null });
+    closers.push(() => sight.stop());
+    const { probe } = sight;
+    const store = await openStore(settings, { clock, logger, probe });
     closers.push(() => store.close());
-    const recovery = createRecovery({ store, wire, clock, logger });
+    const recovery = createRecovery({ store, wire, clock, logger, probe });
     closers.push(() => recovery.stop());
     await recovery.start();
 
-    const daemon = createPluginDaemonClient(settings.pluginDaemon, { userAgent });
+    const daemon = createPluginDaemonClient(settings.pluginDaemon, { userAgent, probe });
     closers.push(() => daemon.close());
-    const stub = createStub(settings, { clock, logger, userAgent });
+    const stub = createStub(settings, { clock, logger, userAgent, probe });
     closers.push(() => stub.close());
-    const sandbox = await openSandbox(settings, userAgent);
+    const sandbox = await openSandbox(settings, userAgent, probe);
     if (sandbox !== null) closers.push(() => sandbox.close());
 
     const layerTypes = createLayerTypes({
@@ -114,25 +129,60 @@ async function open(settings: Settings, logger: Logger): Promise<Running> {
       runTimeoutSeconds: settings.runTimeoutSeconds,
       textDeltaCoalescing: settings.textDeltaCoalescing,
       configuredSecrets: configuredSecrets(settings),
+      probe,
     });
-    const { shutdownGraceSeconds, maxActiveRuns, idempotency } = settings;
-    const scheduler = createScheduler({
+    const { shutdownGraceSeconds, maxActiveRuns, idempotency, managedSessions } = settings;
+    const files = sandbox && createWorkspaceFiles(sandbox.client, sandbox.background);
+    const ender = createEnder({ store, wire, clock, logger });
+    const sessions = createManagedSessions({
+      rows: store.sessions,
+      runs: store,
+      scheduler: () => scheduler,
+      holdings: createHoldings(registry, files),
+      secrets: { current: settings.serverSecretKey, previous: settings.serverSecretKeysPrevious },
+      clock,
+      logger,
+      ...managedSessions,
+      runRetentionSeconds: settings.runRetentionSeconds,
+      deduplicates: idempotency !== 'off',
+    });
+    closers.push(() => sessions.stop());
+    const scheduler: Scheduler = createScheduler({
       store,
       wire,
       clock,
       logger,
-      run,
+      run: withTurns(run, ender),
+      probe,
       shutdownGraceSeconds,
       maxActiveRuns,
       idempotency,
     });
-    const server = createServer({
+    const views = sight.views({
+      identity: {
+        version: VERSION,
+        store: store.lease === null ? 'sqlite' : 'redis',
+        storeDescription: store.description,
+        wire: settings.wireVintage,
+        ...startedAt,
+      },
+      maxActiveRuns,
+      streams: () => server.streams(),
+      slots: () => slotsOf(settings, daemon, sandbox?.client ?? null),
+      lease: store.lease,
+      stopping: () => scheduler.isStopping,
+    });
+    const server: HttpServer = createServer({
       settings,
+      probe,
+      ...views,
       runs: store,
       submitter: scheduler,
+      ...(settings.runIndexEnabled === false ? {} : { lister: store.lister }),
+      sessions,
       readiness: () => problemsOf(store),
       files: {
-        files: sandbox && createWorkspaceFiles(sandbox.client, sandbox.background),
+        files,
         stub: stub.environments,
         locate: (locator) => locateSandbox(locator, registry),
       },
@@ -144,11 +194,14 @@ async function open(settings: Settings, logger: Logger): Promise<Running> {
     const grpc = await openGrpc(settings, stub, logger);
     if (grpc !== null) closers.push(() => grpc.stop());
     const { url } = await server.start();
+    sessions.start();
     return {
       url,
       async stop(hurry) {
         server.beginShutdown();
+        hurry?.addEventListener('abort', () => ender.hurry(), { once: true });
         await scheduler.shutdown(hurry);
+        ender.hurry();
         await server.stop();
         await close();
       },
@@ -159,12 +212,24 @@ async function open(settings: Settings, logger: Logger): Promise<Running> {
   }
 }
 
+/** How busy the connections to the peers are. */
+function slotsOf(
+  { pluginDaemon, shellctl }: Settings,
+  daemon: Pick<PluginDaemonClient, 'load'>,
+  shell: Pick<LoadedShellctlClient, 'load'> | null,
+): readonly SlotFigures[] {
+  const ofDaemon = { peer: 'plugin_daemon', ...daemon.load(), limit: pluginDaemon.maxConnections } as const;
+  return shell === null
+    ? [ofDaemon]
+    : [ofDaemon, { peer: 'shellctl', ...shell.load(), limit: shellctl.maxConnections }];
+}
+
 /** The way to shellctl; null: none is configured. */
-async function openSandbox({ shellctl }: Settings, userAgent: string) {
+async function openSandbox({ shellctl }: Settings, userAgent: string, probe: Probe) {
   const { entrypoint, authToken, maxConnections, redactPatterns } = shellctl;
   if (entrypoint === null) return null;
   await serverRedactPatterns(redactPatterns);
-  const client = createShellctlClient({ entrypoint, authToken, maxConnections }, { userAgent });
+  const client = createShellctlClient({ entrypoint, authToken, maxConnections }, { userAgent, probe });
   const work = createBackgroundWork();
   return {
     client,

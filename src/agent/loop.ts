@@ -5,10 +5,12 @@ import type { JsonValue } from '../base/json.ts';
 import type { AgentStreamEvent } from '../protocol/events.ts';
 import type { ModelMessage, ModelResponse, RequestPart, UserPromptPart } from '../protocol/messages.ts';
 import type { DeferredToolResults } from '../protocol/runs.ts';
+import { stringifyJson } from '../wiretext/json.ts';
 import { agentErrors, MAX_HISTORY_MESSAGES, REQUEST_LIMIT } from './errors.ts';
 import { mergeRequests, newRequest, toolCallsOf } from './messages.ts';
 import type { AgentModel } from './model.ts';
 import { createPartCollector } from './parts.ts';
+import { type AgentProbe, faultOf, NO_AGENT_PROBE, streamWithin } from './probed.ts';
 import { resumeCalls } from './resume.ts';
 import { createRetryCounters } from './retry-counters.ts';
 import { readAnswer } from './text-answer.ts';
@@ -35,6 +37,8 @@ export interface AgentRunOptions {
   readonly emit: (events: readonly AgentStreamEvent[]) => Promise<void>;
   /** Told of every response, whole or not: however the run ends, what it has used is known. */
   readonly usage: UsageMeter;
+  /** Told of model requests and tool calls. Default: nobody. */
+  readonly probe?: AgentProbe;
   readonly signal: AbortSignal;
 }
 
@@ -67,7 +71,7 @@ export async function runAgent(options: AgentRunOptions): Promise<AgentOutcome> 
   for (let step = 1; ; step += 1) {
     messages.push(newRequest(parts, now(), messageRunId));
     if (step > REQUEST_LIMIT) throw agentErrors.requestLimit();
-    const response = await request(options, messages, emit);
+    const response = await request(options, messages, step, emit);
     messages.push(response);
     signal.throwIfAborted();
 
@@ -76,7 +80,7 @@ export async function runAgent(options: AgentRunOptions): Promise<AgentOutcome> 
       const { finish_reason: finishReason } = response;
       const { maxTokens } = model;
       const deps = { toolset, counters, finishReason, maxTokens, now, emit, signal };
-      const outcome = await answerToolCalls(calls, deps);
+      const outcome = await answerToolCalls(calls, deps, options.probe);
       counters.nextStep();
       if (outcome.final !== null) return ended({ output: outcome.final }, outcome.parts);
       if (outcome.deferred.length > 0) return ended({ deferred: outcome.deferred }, outcome.parts);
@@ -128,20 +132,39 @@ async function firstParts(
 async function request(
   options: AgentRunOptions,
   messages: readonly ModelMessage[],
+  step: number,
   emit: Emit,
 ): Promise<ModelResponse> {
-  const { model, toolset, signal } = options;
+  const { model, toolset, signal, probe = NO_AGENT_PROBE } = options;
   const timestamp = options.now();
   const collector = createPartCollector(model.providerName, toolset);
   const call = { messages: mergeRequests(messages), tools: toolset.definitions };
+  const scope = probe.modelRequest({
+    provider: model.providerName,
+    model: model.modelName,
+    step,
+    content: () => stringifyJson(call.messages),
+  });
+  let fault: string | null = null;
   try {
-    for await (const deltas of model.stream(call, signal)) {
+    for await (const deltas of streamWithin(scope, () => model.stream(call, signal))) {
       await emit(collector.take(deltas));
       // A model that goes on after the abort is not listened to; leaving the loop closes its stream.
       signal.throwIfAborted();
     }
+  } catch (error) {
+    fault = faultOf(error, signal);
+    throw error;
   } finally {
-    options.usage.add(collector.usage);
+    const { usage, finishReason, parts } = collector;
+    options.usage.add(usage);
+    scope.end({
+      error: fault,
+      finishReason,
+      inputTokens: Number(usage.input_tokens),
+      outputTokens: Number(usage.output_tokens),
+      content: () => stringifyJson(parts),
+    });
   }
   await emit(collector.end());
   return {

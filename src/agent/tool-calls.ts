@@ -15,6 +15,7 @@ import {
 } from './answers.ts';
 import type { CallContext, ToolCallDeps } from './call-context.ts';
 import { type AgentError, agentErrors, MAX_CALLS_PER_RESPONSE } from './errors.ts';
+import { type AgentProbe, NO_AGENT_PROBE, toolWithin } from './probed.ts';
 import { type QueuedCall, resultOf, runQueue } from './queue.ts';
 import type { ExternalTool, OutputContract } from './tools.ts';
 import type { Toolset } from './toolset.ts';
@@ -39,7 +40,11 @@ export interface CallsOutcome {
 }
 
 /** Answers every call of a response. Throws what ends the run: an AgentError, or what a tool threw. */
-export async function answerToolCalls(calls: readonly ToolCallPart[], deps: ToolCallDeps): Promise<CallsOutcome> {
+export async function answerToolCalls(
+  calls: readonly ToolCallPart[],
+  deps: ToolCallDeps,
+  probe: AgentProbe = NO_AGENT_PROBE,
+): Promise<CallsOutcome> {
   if (calls.length > MAX_CALLS_PER_RESPONSE) throw agentErrors.tooManyCalls(calls.length);
   const context: CallContext = {
     ...deps,
@@ -53,7 +58,7 @@ export async function answerToolCalls(calls: readonly ToolCallPart[], deps: Tool
       throw agentErrors.toolRetries(call.tool_name);
     },
   };
-  const groups = group(calls, deps.toolset);
+  const groups = group(calls, deps.toolset, probe);
   const outputs = await answerOutputs(groups.output, context);
   const skipped = outputs.final === null ? [] : groups.queue.filter(({ tool }) => tool !== null);
   const queue = outputs.final === null ? groups.queue : groups.queue.filter(({ tool }) => tool === null);
@@ -73,14 +78,14 @@ interface Groups {
   readonly external: { readonly call: ToolCallPart; readonly tool: ExternalTool }[];
 }
 
-function group(calls: readonly ToolCallPart[], toolset: Toolset): Groups {
+function group(calls: readonly ToolCallPart[], toolset: Toolset, probe: AgentProbe): Groups {
   const groups: Groups = { output: [], queue: [], external: [] };
   const unknown: QueuedCall[] = [];
   for (const call of calls) {
     const handler = toolset.handlerOf(call.tool_name);
     if (handler.kind === 'output') groups.output.push({ call, contract: handler.contract });
     else if (handler.kind === 'unknown') unknown.push({ call, tool: null });
-    else if (handler.tool.kind === 'function') groups.queue.push({ call, tool: handler.tool });
+    else if (handler.tool.kind === 'function') groups.queue.push({ call, tool: toolWithin(call, handler.tool, probe) });
     else groups.external.push({ call, tool: handler.tool });
   }
   groups.queue.push(...unknown);

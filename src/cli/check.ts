@@ -4,6 +4,7 @@
 import { VERSION } from '../base/version.ts';
 import { type Configuration, type Reading, readConfiguration, type UnknownVariable } from '../config/load.ts';
 import { configuredSecrets } from '../config/secrets.ts';
+import type { Settings } from '../config/settings.ts';
 import { stubWarnings } from '../config/stub.ts';
 import { printable } from '../config/variable.ts';
 import { createRedactor } from '../observe/redact.ts';
@@ -45,8 +46,15 @@ async function findingsOf({ problems, settings }: Configuration): Promise<readon
       ok: true,
       text: `scripted model: ${settings.enableScriptedModel ? 'ON (test.scripted_llm is registered)' : 'off'}`,
     },
+    { ok: true, text: tracesText(settings) },
     ...stubWarnings(settings).map((text) => ({ ok: true, text: `warning: ${text}` })),
   ];
+}
+
+/** Whether several variables together switch tracing on. The collector is not asked: the server starts without it. */
+function tracesText({ traces }: Settings): string {
+  if (traces === null) return 'traces: off';
+  return `traces: to ${traces.url}, ${traces.sampler}${traces.content ? ', WITH CONTENT (prompts and answers)' : ''}`;
 }
 
 function readingLines(readings: readonly Reading[]): string {

@@ -1,4 +1,4 @@
-// What the rooms tell about their work to whoever measures it (metrics.ts) or traces it (traces/). A probe listens: nothing it does
+// What the rooms tell about their work to whoever measures it (metrics/) or traces it (traces/). A probe listens: nothing it does
 // changes what happens, none of its members throws or waits, and no content of a run (prompts, answers, arguments,
 // credentials) goes through it unless a member's comment says so. Several probes listen at once through `bothProbes`.
 
@@ -134,7 +134,8 @@ export interface Probe {
 
 function ignore(): void {}
 const NOTHING = Object.freeze({ within: <T>(work: () => T): T => work(), end: ignore });
-const NO_RUN: RunProbe = Object.freeze({
+/** Nobody listens to a run. */
+export const NO_RUN: RunProbe = Object.freeze({
   ...NOTHING,
   modelRequest: () => NOTHING,
   toolCall: () => NOTHING,

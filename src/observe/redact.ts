@@ -18,7 +18,8 @@ export interface Redactor {
 }
 
 // Everything quantified is bounded or cannot overlap with what follows it, so that no text makes these slow.
-const PATTERNS: readonly (readonly [RegExp, string])[] = [
+// The third member is what a text must have for the first to find anything: most texts have it not, and cost less.
+const PATTERNS: readonly (readonly [find: RegExp, replacement: string, needs?: RegExp])[] = [
   // Authorization: Bearer abc / Basic abc
   // (a digit, a later capital or 20 characters tell a credential from the word after "Bearer" in a sentence)
   [
@@ -31,24 +32,40 @@ const PATTERNS: readonly (readonly [RegExp, string])[] = [
   // five- or three-part compact JOSE
   [/\beyJ[A-Za-z0-9_-]{8,}(?:\.[A-Za-z0-9_-]*){1,4}/g, REDACTED],
   // user info of a URL: the password, or a lone user name that may be a token
-  [/([a-z][a-z0-9+.-]{1,20}:\/\/)([^\s/?#@"'<>:]{0,256}):[^\s/?#@"'<>]{0,1024}@/gi, `$1$2:${REDACTED}@`],
+  [/([a-z][a-z0-9+.-]{1,20}:\/\/)([^\s/?#@"'<>:]{0,256}):[^\s/?#@"'<>]{0,1024}@/gi, `$1$2:${REDACTED}@`, /:\/\//],
   // api_key=…, "apiKey": "…", x-api-key: …, access_token=…, password=…
   [
     /((?:api[-_]?key|access[-_]?key|secret[-_]?key|auth[-_]?token|access[-_]?token|refresh[-_]?token|client[-_]?secret|password|passwd|authorization)["']?[ \t]{0,4}[=:][ \t]{0,4}["']?)(?!\[redacted\]|(?:bearer|basic)[ \t])[^\s"'&,;<>}\])]{1,4096}/gi,
     `$1${REDACTED}`,
+    /[=:]/,
   ],
 ];
+
+/** Clean texts that are not looked at again, and their length. */
+const MAX_REMEMBERED = 512;
+const MAX_REMEMBERED_CHARS = 128;
 
 /** A redactor that knows these secrets. */
 export function createRedactor(secrets: Iterable<string> = []): Redactor {
   let spellings: readonly string[] = [];
+  /** Texts that have nothing to hide: messages, outcomes and tenants come again and again. No secret is among them. */
+  const clean = new Set<string>();
+  const remember = (text: string): void => {
+    if (clean.size >= MAX_REMEMBERED) clean.clear();
+    clean.add(text);
+  };
   const redactor: Redactor = {
     register(secret) {
       if (secret.length >= 4) spellings = longestFirst([...spellings, ...spell(secret)]);
+      clean.clear();
     },
     text(text) {
+      if (clean.has(text)) return text;
       let out = replaceAny(text, spellings, REDACTED);
-      for (const [pattern, replacement] of PATTERNS) out = out.replace(pattern, replacement);
+      for (const [find, replacement, needs] of PATTERNS) {
+        if (needs === undefined || needs.test(out)) out = out.replace(find, replacement);
+      }
+      if (out === text && text.length <= MAX_REMEMBERED_CHARS) remember(text);
       return out;
     },
   };

@@ -9,14 +9,15 @@ import type { Wire } from '../protocol/wire.ts';
 import { abortCause, CancelledError, cancelledEvent, EndedElsewhereError, shutdownEvent } from './aborts.ts';
 import { StoreUnavailableError } from './errors.ts';
 import type { RunStore } from './ports.ts';
-import { finaliseRun, finishPersistently } from './sink.ts';
+import { type RunReason, reasonOf } from './reasons.ts';
+import { type EndOutcome, finaliseRun, finishPersistently } from './sink.ts';
 
-/** Writes terminal events. The first of a run wins, so that nothing here can spoil one. No method rejects. */
+/** Writes terminal events. The first of a run wins, so that nothing here can spoil one. No method rejects: null if it failed. */
 export interface Ender {
-  /** One attempt. Null: nothing is to be written. */
-  end(runId: string, event: TerminalEvent | null): Promise<void>;
-  /** Tries until the store takes it, or for some seconds once `hurry` was called. Null: nothing is to be written. */
-  endAtLast(runId: string, event: TerminalEvent | null): Promise<void>;
+  /** One attempt. */
+  end(runId: string, event: TerminalEvent): Promise<EndOutcome | null>;
+  /** Tries until the store takes it, or for some seconds once `hurry` was called. */
+  endAtLast(runId: string, event: TerminalEvent): Promise<EndOutcome | null>;
   /** The process stops. */
   hurry(): void;
 }
@@ -30,35 +31,43 @@ export function createEnder(deps: {
   const { logger } = deps;
   const stop = new AbortController();
 
-  async function attempt(runId: string, work: () => Promise<unknown>): Promise<void> {
+  async function attempt(runId: string, work: () => Promise<EndOutcome>): Promise<EndOutcome | null> {
     try {
-      await work();
+      return await work();
     } catch (error) {
       logger.error('run could not be finalised', { run_id: runId, error });
+      return null;
     }
   }
 
   return {
-    async end(runId, event) {
-      if (event !== null) await attempt(runId, () => finaliseRun(deps, runId, event));
-    },
-    async endAtLast(runId, event) {
-      if (event === null) return;
+    end: (runId, event) => attempt(runId, () => finaliseRun(deps, runId, event)),
+    endAtLast(runId, event) {
       const finish = (ending: TerminalEvent) => finaliseRun(deps, runId, ending);
       const onAway = (error: StoreUnavailableError) =>
         logger.warn('the end of the run cannot be stored yet', { run_id: runId, error });
-      await attempt(runId, () => finishPersistently({ finish }, event, { signal: stop.signal, onAway }));
+      return attempt(runId, () => finishPersistently({ finish }, event, { signal: stop.signal, onAway }));
     },
     hurry: () => stop.abort(),
   };
 }
 
+/** How a run ends. */
+export interface Ending {
+  readonly event: TerminalEvent;
+  /** Why it failed; null: it did not. */
+  readonly reason: RunReason | null;
+}
+
 /** The end of a run whose runner did not write one; `error`: what it threw. Null: somebody else has ended the run. */
-export function endingOf(signal: AbortSignal, error: unknown): TerminalEvent | null {
+export function endingOf(signal: AbortSignal, error: unknown): Ending | null {
   const cause = abortCause(signal);
   if (cause instanceof EndedElsewhereError) return null;
-  if (cause instanceof CancelledError) return cancelledEvent(cause.intent);
-  if (cause !== null) return shutdownEvent;
+  if (cause instanceof CancelledError) return { event: cancelledEvent(cause.intent), reason: null };
+  if (cause !== null) return { event: shutdownEvent, reason: 'shutdown' };
   const reason = error instanceof StoreUnavailableError ? error.code : null;
-  return { type: 'run_failed', error: errorText(error), reason, errorType: null, snapshot: null, usage: null };
+  return {
+    event: { type: 'run_failed', error: errorText(error), reason, errorType: null, snapshot: null, usage: null },
+    reason: reasonOf(error),
+  };
 }

@@ -3,6 +3,7 @@
 // What became of it, and how that is told, is runner.ts's.
 
 import { runAgent } from '../agent/loop.ts';
+import type { AgentProbe } from '../agent/probed.ts';
 import { createToolset } from '../agent/toolset.ts';
 import { createUsageMeter } from '../agent/usage.ts';
 import { type Clock, rfc3339 } from '../base/clock.ts';
@@ -50,6 +51,7 @@ export interface InvocationContext {
   readonly signal: AbortSignal;
   /** Masks what the run must not tell. */
   readonly logger: Logger;
+  readonly probe: AgentProbe;
 }
 
 /** What a run leaves behind when it did not succeed. */
@@ -101,6 +103,7 @@ export function createInvocation(deps: InvocationDeps, context: InvocationContex
         now: () => rfc3339(deps.clock.nowMicros()),
         emit,
         usage,
+        probe: context.probe,
         signal: agentSignal,
       });
     const deadline = {

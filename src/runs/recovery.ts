@@ -5,10 +5,12 @@
 import type { Clock } from '../base/clock.ts';
 import { CodedError, errorText } from '../base/errors.ts';
 import type { Logger } from '../observe/logger.ts';
+import { NO_PROBE, type Probe } from '../observe/probe.ts';
 import type { TerminalEvent } from '../protocol/events.ts';
 import type { Wire } from '../protocol/wire.ts';
 import { StoreUnavailableError } from './errors.ts';
 import type { RunStore } from './ports.ts';
+import type { RunReason } from './reasons.ts';
 import { finaliseRun } from './sink.ts';
 
 /** Lost runs that are being ended at once: a process that died may have had ten thousand. */
@@ -29,6 +31,8 @@ export interface RecoveryDeps {
   readonly wire: Wire;
   readonly clock: Clock;
   readonly logger: Logger;
+  /** Default: nobody listens. */
+  readonly probe?: Probe;
 }
 
 /** Looks for lost runs and ends them. */
@@ -45,7 +49,7 @@ export interface Recovery {
 }
 
 export function createRecovery(deps: RecoveryDeps): Recovery {
-  const { store, logger } = deps;
+  const { store, logger, probe = NO_PROBE } = deps;
   const interval = store.recoveryIntervalMs;
   let stopped = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -60,7 +64,10 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
       for (let runId = lost.pop(); runId !== undefined && !stopped; runId = lost.pop()) {
         try {
           const outcome = await finaliseRun(deps, runId, workerLostEvent, 'finaliseLost');
-          if (outcome.applied) ended += 1;
+          if (outcome.applied) {
+            ended += 1;
+            tellEnd(runId, outcome.ending);
+          }
         } catch (error) {
           failures.push(error);
           if (error instanceof StoreUnavailableError) return; // the next ones would fare no better
@@ -69,8 +76,17 @@ export function createRecovery(deps: RecoveryDeps): Recovery {
     }
 
     await Promise.all(Array.from({ length: Math.min(AT_ONCE, lost.length) }, work));
-    if (ended > 0) logger.warn('ended runs of a process that died', { runs: ended });
+    if (ended > 0) {
+      probe.swept(ended);
+      logger.warn('ended runs of a process that died', { runs: ended });
+    }
     if (failures.length > 0) throw failures[0];
+  }
+
+  /** What its own process could not say any more. */
+  function tellEnd(runId: string, { type }: TerminalEvent): void {
+    const outcome = type === 'run_cancelled' ? 'cancelled' : 'failed';
+    logger.info('run ended', { run_id: runId, outcome, reason: 'worker_lost' satisfies RunReason });
   }
 
   function tell(error: unknown): void {

@@ -2,16 +2,21 @@
 // The producer is held back when too many are not yet durable, so a fast model cannot outrun the store.
 
 import { type Clock, rfc3339 } from '../base/clock.ts';
+import { NO_PROBE, type Probe, type RunProbe } from '../observe/probe.ts';
 import type { AgentStreamEvent, RunEvent, TerminalEvent } from '../protocol/events.ts';
 import type { TerminalStatus } from '../protocol/runs.ts';
 import type { Wire } from '../protocol/wire.ts';
 import { StoreUnavailableError } from './errors.ts';
-import type { FinaliseOutcome, RunStore, StoredEvent } from './ports.ts';
+import type { EndFacts, FinaliseOutcome, RunStore, StoredEvent } from './ports.ts';
 
 /** Events that may be on their way to the store before the producer waits. */
 const MAX_IN_FLIGHT = 1024;
 /** Characters of payload likewise (4 Mi): an event may be as large as a line of the daemon (8 MiB). */
 const MAX_IN_FLIGHT_CHARS = 4 * 1024 * 1024;
+
+const KEPT = { failed: false };
+const FAILED = { failed: true };
+function nobody(): void {}
 
 /** One run's way out. Nothing can be emitted after `finish`. */
 export interface EventSink {
@@ -63,6 +68,7 @@ export async function finaliseRun(
       status: STATUS_OF[ending.type],
       updatedAt: at,
       error: recordError(ending),
+      facts: factsOf(ending),
       payload: wire.encode(runId, at, ending),
     });
     return outcome.applied ? { ...outcome, ending } : outcome;
@@ -82,6 +88,15 @@ export async function finaliseRun(
   return write(event);
 }
 
+/** What lists and the records of newer vintages tell of an end beside its error. */
+function factsOf(event: TerminalEvent): EndFacts {
+  return {
+    reason: event.type === 'run_succeeded' ? null : event.reason,
+    errorType: event.type === 'run_failed' ? event.errorType : null,
+    usage: event.usage,
+  };
+}
+
 /** `RunStatusResponse.error` (spec 01 §1.5): the same text as in the event, whose encoder lets no lone surrogate through. */
 function recordError(event: TerminalEvent): string | null {
   if (event.type === 'run_failed') return event.error.toWellFormed();
@@ -94,8 +109,12 @@ export function createEventSink(deps: {
   readonly wire: Wire;
   readonly clock: Clock;
   readonly runId: string;
+  /** Told of every append. Default: nobody. */
+  readonly probe?: Pick<Probe, 'store'>;
+  /** Told of every batch that is durable. Default: nobody. */
+  readonly stored?: RunProbe['stored'];
 }): EventSink {
-  const { store, wire, clock, runId } = deps;
+  const { store, wire, clock, runId, probe = NO_PROBE, stored = nobody } = deps;
   let inFlight = 0;
   let charsInFlight = 0;
   let failure: { readonly error: unknown } | null = null;
@@ -122,12 +141,18 @@ export function createEventSink(deps: {
     for (const { length } of payloads) chars += length;
     inFlight += payloads.length;
     charsInFlight += chars;
-    store.append(runId, payloads).then(
+    const since = performance.now();
+    const scope = probe.store('append');
+    const write = () => store.append(runId, payloads);
+    scope.within(write).then(
       (outcome) => {
-        if (!outcome.appended) failure ??= { error: new RunOverError(runId) };
+        scope.end(KEPT);
+        if (outcome.appended) stored(payloads.length, chars, performance.now() - since);
+        else failure ??= { error: new RunOverError(runId) };
         settle(payloads.length, chars);
       },
       (error: unknown) => {
+        scope.end(FAILED);
         failure ??= { error };
         settle(payloads.length, chars);
       },
@@ -144,7 +169,12 @@ export function createEventSink(deps: {
     started: () => publish([{ type: 'run_started' }]),
     emit: (events) => publish(events.map((data) => ({ type: 'pydantic_ai_event', data }))),
     settled: () => drained(() => inFlight > 0),
-    finish: (event) => finaliseRun(deps, runId, event),
+    async finish(event) {
+      const since = performance.now();
+      const outcome = await finaliseRun(deps, runId, event);
+      if (outcome.applied) stored(1, outcome.event.payload.length, performance.now() - since);
+      return outcome;
+    },
   };
 }
 

@@ -21,6 +21,8 @@ export interface StreamHost {
   readonly readerOf: (runId: string) => StoredEventReader;
   /** The registry's time, in heartbeat ticks. */
   tick(): number;
+  /** A chunk with events is on its way. */
+  sent(events: number, bytes: number): void;
   /** The stream is over, for whatever reason. Called once. */
   ended(stream: EventStream): void;
 }
@@ -38,6 +40,8 @@ export class EventStream {
   #over = false;
   /** The last batch was a long one. */
   #inReplay = false;
+  /** The client has asked for more than there was. */
+  #asked = false;
 
   constructor(runId: string, subscription: EventSubscription, host: StreamHost) {
     this.runId = runId;
@@ -49,6 +53,16 @@ export class EventStream {
 
   start(controller: ReadableStreamDefaultController<Uint8Array>): void {
     this.#controller = controller;
+  }
+
+  /** The client has not taken what there was. */
+  get isStuck(): boolean {
+    return !this.#asked;
+  }
+
+  /** Events that are stored and not delivered; 0 where that is not known. */
+  get behind(): number {
+    return this.#subscription.behind ?? 0;
   }
 
   /** The client takes more: the next batch as one chunk. The first pull sends a comment, so that headers travel at once. */
@@ -79,6 +93,7 @@ export class EventStream {
   }
 
   async #advance(): Promise<void> {
+    this.#asked = true;
     try {
       for (;;) {
         if (this.#inReplay) await new Promise(setImmediate);
@@ -93,12 +108,15 @@ export class EventStream {
       this.#host.logger.warn('event stream broken', { run_id: this.runId, error: errorText(error) });
       this.#finish();
       this.#controller?.error(error); // cuts the response, so the client reconnects from its last event
+    } finally {
+      this.#asked = false;
     }
   }
 
   /** Sends a batch. False: it held nothing that can be sent. */
   #deliver(events: readonly StoredEvent[]): boolean {
     const chunks: Uint8Array[] = [];
+    let frames = 0;
     for (const event of events) {
       if (event.trimmedBefore === true) chunks.push(TRIMMED);
       const frame = this.#host.frames.frame(this.#reader, event);
@@ -107,14 +125,21 @@ export class EventStream {
         continue;
       }
       chunks.push(frame.bytes);
+      frames += 1;
       if (!frame.terminal) continue;
-      this.#enqueue(joinChunks(chunks));
+      this.#send(chunks, frames);
       this.end();
       return true;
     }
     if (chunks.length === 0) return false;
-    this.#enqueue(joinChunks(chunks));
+    this.#send(chunks, frames);
     return true;
+  }
+
+  #send(chunks: readonly Uint8Array[], frames: number): void {
+    const chunk = joinChunks(chunks);
+    this.#host.sent(frames, chunk.length);
+    this.#enqueue(chunk);
   }
 
   #enqueue(chunk: Uint8Array): void {

@@ -1,6 +1,7 @@
 // All open SSE streams of a server: one heartbeat timer for all of them, and their orderly end at shutdown.
 
 import type { Logger } from '../observe/logger.ts';
+import type { StreamFigures } from '../observe/metrics/sources.ts';
 import type { EventSubscription, RunReader } from '../runs/ports.ts';
 import { EventStream, type StreamHost } from './event-stream.ts';
 import { createFrameCache } from './frames.ts';
@@ -9,6 +10,8 @@ import { createFrameCache } from './frames.ts';
 export const HEARTBEAT_MS = 15_000;
 /** A stream's silence is measured in ticks; this many make the heartbeat interval. */
 const TICKS_PER_HEARTBEAT = 3;
+/** A client that takes nothing for so many ticks is stuck: for 5 to 10 s with the usual heartbeat. */
+const STUCK_TICKS = 2;
 /** At shutdown streams get this long to deliver what is stored. */
 export const DRAIN_MS = 5_000;
 
@@ -25,6 +28,8 @@ export interface EventStreams {
   open(runId: string, subscription: EventSubscription): ReadableStream<Uint8Array>;
   /** Streams not yet ended. */
   readonly size: number;
+  /** How they are doing. Looks at each. */
+  figures(): StreamFigures;
   /**
    * Waits (bounded) until the streams of finished runs have delivered their terminal event, ends the others. Streams
    * that open meanwhile are treated alike.
@@ -39,6 +44,7 @@ export function createEventStreams(options: EventStreamsOptions): EventStreams {
   let tick = 0;
   let timer: ReturnType<typeof setInterval> | undefined;
   let draining = false;
+  let [opened, eventsSent, bytesSent] = [0, 0, 0];
   let onEmpty: (() => void) | undefined;
 
   const host: StreamHost = {
@@ -46,6 +52,10 @@ export function createEventStreams(options: EventStreamsOptions): EventStreams {
     logger,
     readerOf,
     tick: () => tick,
+    sent(events, bytes) {
+      eventsSent += events;
+      bytesSent += bytes;
+    },
     ended(stream) {
       streams.delete(stream);
       if (streams.size > 0) return;
@@ -70,12 +80,23 @@ export function createEventStreams(options: EventStreamsOptions): EventStreams {
     open(runId, subscription) {
       const stream = new EventStream(runId, subscription, host);
       streams.add(stream);
+      opened += 1;
       timer ??= setInterval(beat, heartbeatMs / TICKS_PER_HEARTBEAT);
       if (draining) void endIfRunning(stream);
       return new ReadableStream(stream, { highWaterMark: 0 });
     },
     get size() {
       return streams.size;
+    },
+    figures() {
+      let [behind, maxBehind, stuck] = [0, 0, 0];
+      for (const stream of streams) {
+        const events = stream.behind;
+        if (events > 0) behind += 1;
+        maxBehind = Math.max(maxBehind, events);
+        if (stream.isStuck && tick - stream.lastTick >= STUCK_TICKS) stuck += 1;
+      }
+      return { open: streams.size, opened, eventsSent, bytesSent, behind, maxBehind, stuck };
     },
     async drain() {
       draining = true;

@@ -3,9 +3,14 @@
 
 import type { Clock } from '../base/clock.ts';
 import type { Settings } from '../config/settings.ts';
+import type { ManagedSessions } from '../managed/sessions.ts';
 import type { Logger } from '../observe/logger.ts';
+import type { Exposition } from '../observe/metrics/exposition.ts';
+import type { StreamFigures } from '../observe/metrics/sources.ts';
+import type { Probe } from '../observe/probe.ts';
+import type { StatusReport } from '../observe/status.ts';
 import type { CancelRunRequest, RunRecord } from '../protocol/runs.ts';
-import type { CancelOutcome, RunReader } from '../runs/ports.ts';
+import type { CancelOutcome, RunLister, RunReader } from '../runs/ports.ts';
 import type { Submission } from '../runs/submission.ts';
 import type { StubOperations } from '../stub/operations.ts';
 import type { FileRoutesDeps } from './routes/files.ts';
@@ -27,13 +32,24 @@ export interface ServerDeps {
   readonly settings: Pick<
     Settings,
     'host' | 'port' | 'access' | 'tls' | 'corsOrigins' | 'maxRequestBytes' | 'maxPendingRequestBytes' | 'wireVintage'
-  >;
+  > &
+    Partial<Pick<Settings, 'consoleEnabled'>>;
   readonly runs: RunReader;
   readonly submitter: RunSubmitter;
+  /** Lists of runs. Null: none are kept, and the route says so. Absent: there is no such route. */
+  readonly lister?: RunLister | null;
+  /** Sessions that the server keeps. Absent: none, and the routes are not there. */
+  readonly sessions?: ManagedSessions;
   /** Workspaces to look into. Absent: there are none, and the routes say so. */
   readonly files?: Omit<FileRoutesDeps, 'limits'>;
   /** What sandboxes may ask. Absent: its routes are not there. */
   readonly stub?: () => Promise<StubOperations>;
+  /** Listens to requests. Default: nobody. */
+  readonly probe?: Pick<Probe, 'request'>;
+  /** What `/metrics` answers. Absent: there is no such route. */
+  readonly metrics?: () => Promise<Exposition>;
+  /** What `/internal/status` answers. Absent: there is no such route. */
+  readonly status?: () => StatusReport;
   /** What keeps the process from taking runs, one line each; empty: ready. Asked at every `GET /readyz`. */
   readonly readiness: () => Promise<readonly string[]>;
   readonly logger: Logger;
@@ -60,6 +76,8 @@ export interface HttpServer {
   start(): Promise<{ readonly url: string; readonly port: number }>;
   /** From now on `/readyz` answers 503; everything else goes on. Call it when the signal arrives. */
   beginShutdown(): void;
+  /** How the event streams are doing. */
+  streams(): StreamFigures;
   /**
    * To be called when every run of this process has its terminal event. Waits (bounded) until the streams have
    * delivered what is stored, ends the idle ones, answers the requests under way, then closes. Never rejects.

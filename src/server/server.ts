@@ -3,6 +3,7 @@
 
 import { Elysia, NotFoundError } from 'elysia';
 import { CodedError, errorText } from '../base/errors.ts';
+import { NO_PROBE } from '../observe/probe.ts';
 import { storedEventReader } from '../protocol/stored-event.ts';
 import { createWire } from '../protocol/wire.ts';
 import { StoreUnavailableError } from '../runs/errors.ts';
@@ -17,11 +18,16 @@ import type { HttpServer, ServerDeps, ServerTimings } from './ports.ts';
 import { REQUEST_ID_HEADER, requestIdOf } from './request-id.ts';
 import { internalServerError } from './responses.ts';
 import { createRouteTable, methodNotAllowed, notFound, redirect, type Verdict } from './route-table.ts';
+import { consoleRoutes } from './routes/console.ts';
 import { docsRoutes } from './routes/docs.ts';
 import { type FileRoutesDeps, fileRoutes } from './routes/files.ts';
 import { healthRoutes } from './routes/health.ts';
 import { lateStub, STUB_ROUTES } from './routes/late-stub.ts';
+import { metricsRoutes } from './routes/metrics.ts';
+import { asksForRuns, isRunList, runListRoutes } from './routes/run-list.ts';
 import { runRoutes } from './routes/runs.ts';
+import { sessionRoutes } from './routes/sessions.ts';
+import { statusRoutes } from './routes/status.ts';
 import { parseTarget } from './target.ts';
 import { badTls, readTlsFiles } from './tls.ts';
 
@@ -42,6 +48,9 @@ const TIMINGS: ServerTimings = { heartbeatMs: HEARTBEAT_MS, bodyTimeoutMs: BODY_
 /** Where Elysia begins to look for a path: without `standardHostname`, and with it. */
 const PATH_FROM = { http: 7, https: 11 } as const;
 
+/** What the route table says of a request that asks for runs, if it knew of them. */
+const RUN_LIST: Verdict = { kind: 'route', pattern: '/runs', open: false };
+
 /** Without a sandbox its routes say so before anything is looked up. */
 const NO_FILES: Omit<FileRoutesDeps, 'limits'> = {
   files: null,
@@ -53,7 +62,7 @@ const NO_FILES: Omit<FileRoutesDeps, 'limits'> = {
 
 /** Builds the server; nothing listens before `start`. */
 export function createServer(deps: ServerDeps): HttpServer {
-  const { settings, runs, submitter, readiness, logger, clock } = deps;
+  const { settings, runs, submitter, readiness, logger, clock, probe = NO_PROBE } = deps;
   const { heartbeatMs, bodyTimeoutMs, drainMs } = { ...TIMINGS, ...deps.timings };
   const access = createAccess(settings.access, bodyTimeoutMs);
   const cors = createCors(settings.corsOrigins);
@@ -80,13 +89,36 @@ export function createServer(deps: ServerDeps): HttpServer {
     return () => listener?.timeout(known, IDLE_TIMEOUT_SECONDS);
   };
 
+  const addressOf = (request: Request) => listener?.requestIP(originals.get(request) ?? request)?.address ?? null;
+
   const app = new Elysia({ strictPath: true, handler: { standardHostname: scheme === 'https' } })
     .onError(({ error }) => {
       throw error; // `answer` below words all errors in one place
     })
-    .use(runRoutes({ runs, submitter, streams, readerOf, logger, limits, keepOpen }))
+    .use(
+      runRoutes({
+        runs,
+        submitter,
+        sessions: deps.sessions ?? null,
+        streams,
+        readerOf,
+        wire,
+        logger,
+        limits,
+        keepOpen,
+      }),
+    )
+    .use(deps.sessions === undefined ? new Elysia() : sessionRoutes({ sessions: deps.sessions, limits }))
     .use(fileRoutes({ ...(deps.files ?? NO_FILES), limits }))
+    .use(deps.lister === undefined ? new Elysia() : runListRoutes({ lister: deps.lister }))
     .use(healthRoutes({ readiness, isStopping: () => stopping }))
+    .use(deps.metrics === undefined ? new Elysia() : metricsRoutes({ expose: deps.metrics }))
+    .use(
+      deps.status === undefined
+        ? new Elysia()
+        : statusRoutes({ report: deps.status, tokenRequired: access.required, addressOf }),
+    )
+    .use(settings.consoleEnabled === true ? consoleRoutes() : new Elysia())
     .use(
       docsRoutes({
         document() {
@@ -109,7 +141,9 @@ export function createServer(deps: ServerDeps): HttpServer {
           scheme === 'https',
         );
   const table = createRouteTable([
-    ...app.routes.map(({ method, path, hooks }) => ({ method, path, open: isOpen(hooks.detail) })),
+    ...app.routes
+      .filter((route) => !isRunList(route))
+      .map(({ method, path, hooks }) => ({ method, path, open: isOpen(hooks.detail) })),
     ...(stub === null ? [] : STUB_ROUTES),
   ]);
 
@@ -122,13 +156,15 @@ export function createServer(deps: ServerDeps): HttpServer {
     const started = clock.nowMicros();
     const requestId = requestIdOf(request);
     const { path, query } = parseTarget(request.url);
-    const verdict = table.check(request.method, path);
+    const lists = deps.lister !== undefined && asksForRuns(request.method, path, query);
+    const verdict: Verdict = lists ? RUN_LIST : table.check(request.method, path);
+    const scope = beginRequest(request, verdict, requestId);
     let route: string | null = null;
     let response: Response;
     switch (verdict.kind) {
       case 'route':
         route = verdict.pattern;
-        response = await answer(routable(request, path + query), verdict, requestId);
+        response = await scope.within(() => answer(routable(request, path + query), verdict, requestId));
         break;
       case 'method_not_allowed':
         route = verdict.pattern;
@@ -142,6 +178,7 @@ export function createServer(deps: ServerDeps): HttpServer {
     }
     response.headers.set(REQUEST_ID_HEADER, requestId);
     cors?.mark(request, response);
+    scope.end({ status: response.status });
     logger.debug('request', {
       method: request.method,
       route,
@@ -150,6 +187,12 @@ export function createServer(deps: ServerDeps): HttpServer {
       request_id: requestId,
     });
     return response;
+  }
+
+  function beginRequest({ method, headers }: Request, verdict: Verdict, requestId: string) {
+    const route = 'pattern' in verdict ? verdict.pattern : null;
+    const [traceparent, tracestate] = [headers.get('traceparent'), headers.get('tracestate')];
+    return probe.request({ method, route, traceparent, tracestate, requestId });
   }
 
   async function answer(request: Request, verdict: KnownRoute, requestId: string): Promise<Response> {
@@ -226,6 +269,7 @@ export function createServer(deps: ServerDeps): HttpServer {
     beginShutdown() {
       stopping = true;
     },
+    streams: () => streams.figures(),
     stop() {
       stopping = true;
       stopped ??= close();

@@ -5,6 +5,7 @@ import type { Clock } from '../base/clock.ts';
 import type { Settings } from '../config/settings.ts';
 import { difyApiAddress, type StubAddresses, stubAddresses } from '../config/stub.ts';
 import type { Logger } from '../observe/logger.ts';
+import type { Probe } from '../observe/probe.ts';
 import type { StubEnvironments } from '../workspaces/ports.ts';
 import type { StubOperations } from './operations.ts';
 import type { Revocations } from './revocations.ts';
@@ -30,6 +31,8 @@ export interface StubDeps {
   readonly logger: Logger;
   /** `User-Agent` for the Dify API. */
   readonly userAgent: string;
+  /** Told of requests to the Dify API. Default: nobody. */
+  readonly probe?: Pick<Probe, 'peer'>;
 }
 
 /** What environments and operations share: a token that is revoked here is refused there. */
@@ -64,7 +67,12 @@ export function createStub(settings: StubSettingsPart, deps: StubDeps): Stub {
       shared(),
     ]);
     const address = difyApiAddress(difyApi);
-    const client = address && createDifyApiClient({ ...difyApi, ...address }, { userAgent });
+    const client =
+      address &&
+      createDifyApiClient(
+        { ...difyApi, ...address },
+        { userAgent, ...(deps.probe === undefined ? {} : { probe: deps.probe }) },
+      );
     if (client !== null) closeClient = client.close;
     return createStubOperations({
       ...parts,

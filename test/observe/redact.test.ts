@@ -66,3 +66,16 @@ describe('maskUrl', () => {
     expect(maskUrl(url)).toBe(masked);
   });
 });
+
+test('a text that was clean is looked at again when it has become a secret', () => {
+  const redactor = createRedactor();
+  expect(redactor.text('run hunter2-token ended')).toBe('run hunter2-token ended');
+  redactor.register('hunter2-token');
+  expect(redactor.text('run hunter2-token ended')).toBe('run [redacted] ended');
+});
+
+test('clean texts that never come again are forgotten', () => {
+  const redactor = createRedactor(['hunter2-token']);
+  for (let i = 0; i < 5_000; i++) expect(redactor.text(`text ${i}`)).toBe(`text ${i}`);
+  expect(redactor.text('hunter2-token')).toBe('[redacted]');
+});

@@ -13,7 +13,7 @@ import { messageSchemas } from '../../src/protocol/messages.ts';
 import type { CreateRunRequest } from '../../src/protocol/runs.ts';
 import { createRunner } from '../../src/runs/runner.ts';
 import { call, finish, modelOf, shape, text } from '../agent/support.ts';
-import { clock, memoryStore, now, request, wire } from './support.ts';
+import { clock, memoryStore, now, reporterOf, request, wire } from './support.ts';
 
 type Layers = Readonly<
   Record<
@@ -60,7 +60,7 @@ async function play(
   }));
   const composition = { schema_version: 1, layers: specs };
   const submission = { request: { ...request, ...more, composition }, snapshotPolicy: 'reject' } as const;
-  await run(runId, submission, new AbortController().signal);
+  await run(runId, submission, new AbortController().signal, reporterOf(runId, submission));
   const events = (await store.readEvents(runId, '0-0', 10_000)).map(({ payload }) => JSON.parse(payload));
   const terminal = events.at(-1).data as Terminal; // spec 01 §5
   return {

@@ -45,7 +45,9 @@ describe('at the start', () => {
     }
     expect((await store.getRecord(over))?.status).toBe('succeeded');
     expect((await store.getRecord(alive))?.status).toBe('running');
-    expect(log).toMatchObject([{ level: 'warn', message: 'ended runs of a process that died', fields: { runs: 3 } }]);
+    const warned = { level: 'warn', message: 'ended runs of a process that died', fields: { runs: 3 } };
+    const told = { level: 'info', message: 'run ended', fields: { reason: 'worker_lost' } };
+    expect(log).toMatchObject([told, told, told, warned]);
   });
 
   test('a lost run whose cancel was accepted ends as cancelled', async () => {
@@ -120,7 +122,10 @@ describe('in a shared store', () => {
     const logs: Entry[][] = [[], [], []];
     await Promise.all(logs.map((log) => recovery(shared.process().store, recordingLogger(log)).start()));
     for (const runId of runIds) expect(await eventsOf(store, runId)).toMatchObject([LOST_EVENT]);
-    const counts = logs.flat().map(({ fields }) => Number(fields.runs));
+    const entries = logs.flat();
+    const told = entries.filter(({ message }) => message === 'run ended').map(({ fields }) => String(fields.run_id));
+    expect(told.sort()).toEqual([...runIds].sort());
+    const counts = entries.filter(({ level }) => level === 'warn').map(({ fields }) => Number(fields.runs));
     expect(counts.reduce((sum, count) => sum + count, 0)).toBe(200);
   });
 

@@ -14,7 +14,7 @@ import { ShutdownError } from '../../src/runs/aborts.ts';
 import { StoreUnavailableError } from '../../src/runs/errors.ts';
 import type { RunStore } from '../../src/runs/ports.ts';
 import { createRunner } from '../../src/runs/runner.ts';
-import { clock, memoryStore, now, request, wire } from './support.ts';
+import { clock, memoryStore, now, reporterOf, request, wire } from './support.ts';
 
 /** A layer named `llm` that answers `Hello`, then does what `more` says. */
 function llmType(
@@ -82,7 +82,8 @@ async function runOnce(
     schema_version: 1,
     layers: [layer('prompt', 'plain.prompt', { user: 'Hello?' }), layer('llm', 'odd.llm', {})],
   };
-  await runner(runId, { request: { ...request, composition }, snapshotPolicy: 'reject' }, abort.signal);
+  const submission = { request: { ...request, composition }, snapshotPolicy: 'reject' } as const;
+  await runner(runId, submission, abort.signal, reporterOf(runId, submission, listLogger(log)));
   const record = await store.getRecord(runId);
   const payloads = (await store.readEvents(runId, '0-0', 1000)).map(({ payload }) => JSON.parse(payload));
   const types: string[] = payloads.map(({ type: name }) => name);

@@ -16,7 +16,7 @@ import type { CancelIntent, RunStore } from '../../src/runs/ports.ts';
 import { createRunner, type RunnerDeps } from '../../src/runs/runner.ts';
 import type { SnapshotPolicy } from '../../src/runs/submission.ts';
 import { until } from '../support/until.ts';
-import { clock, memoryStore, now, request } from './support.ts';
+import { clock, memoryStore, now, reporterOf, request } from './support.ts';
 
 export interface LayerSpec {
   readonly type: string;
@@ -113,7 +113,7 @@ export async function start(play: Play): Promise<Running> {
     abort.abort(new CancelledError(intent));
   };
   if (play.cancelled === true) await cancel();
-  const done = run(runId, submission, abort.signal).then(() => look(store, runId, log));
+  const done = run(runId, submission, abort.signal, reporterOf(runId, submission)).then(() => look(store, runId, log));
   return {
     runId,
     store,

@@ -2,10 +2,12 @@
 
 import { rfc3339, systemClock } from '../../src/base/clock.ts';
 import { CURSOR_START } from '../../src/base/cursor.ts';
-import { noopLogger } from '../../src/observe/logger.ts';
+import { type Logger, noopLogger } from '../../src/observe/logger.ts';
+import { NO_PROBE } from '../../src/observe/probe.ts';
 import type { CreateRunRequest } from '../../src/protocol/runs.ts';
 import { createWire } from '../../src/protocol/wire.ts';
 import type { RunStore } from '../../src/runs/ports.ts';
+import { createReporter } from '../../src/runs/reporter.ts';
 import { createScheduler, type RunFunction, type Scheduler, type SchedulerDeps } from '../../src/runs/scheduler.ts';
 import { createEventSink, type EventSink } from '../../src/runs/sink.ts';
 import type { Submission } from '../../src/runs/submission.ts';
@@ -85,6 +87,10 @@ export function scene(
     failure: async (runId) => (await payloads(runId)).at(-1)?.data,
   };
 }
+
+/** Tells the log alone of a run. */
+export const reporterOf = (runId: string, submission: Submission, logger: Logger = noopLogger) =>
+  createReporter({ probe: NO_PROBE, logger }, runId, submission.request);
 
 /** A terminal event of each kind. */
 export const succeeded = (output = 'done') =>

@@ -23,6 +23,13 @@ interface Document {
   readonly components: { schemas: Record<string, { [key: string]: Json }> };
 }
 
+/** What we add to the reference's bodies. */
+function withoutExamples(body: Json | undefined): Json | undefined {
+  return body === undefined
+    ? undefined
+    : (JSON.parse(JSON.stringify(body, (key, value: unknown) => (key === 'examples' ? undefined : value))) as Json); // JSON from JSON
+}
+
 const reference = JSON.parse(readFileSync('test/fixtures/openapi.json', 'utf8')) as Document;
 let server: TestServer;
 let ours: Document;
@@ -63,7 +70,7 @@ describe('/openapi.json', () => {
         const shape = (parameters: Operation['parameters'] = []) =>
           parameters.map(({ name, in: place, required }) => `${place} ${name} ${required}`);
         expect(shape(operation?.parameters)).toEqual(shape(theirs.parameters));
-        expect(operation?.requestBody).toEqual(theirs.requestBody as Json);
+        expect(withoutExamples(operation?.requestBody)).toEqual(theirs.requestBody as Json);
         for (const status of Object.keys(theirs.responses)) expect(operation?.responses).toHaveProperty(status);
       });
     }
@@ -101,7 +108,8 @@ describe('/openapi.json', () => {
   });
 
   test('is JSON Schema without notes of our libraries', () => {
-    expect(text).not.toMatch(/"~|undefined|\\u0000/);
+    // A home directory of an example begins likewise.
+    expect(text).not.toMatch(/"~(?!\/)|undefined|\\u0000/);
     walk(ours as unknown as Json, (value) => {
       for (const key of Object.keys(value)) expect(key).not.toStartWith('~');
       if (Array.isArray(value.required) && typeof value.properties === 'object') {

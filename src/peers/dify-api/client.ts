@@ -3,10 +3,12 @@
 
 import type { JsonValue } from '../../base/json.ts';
 import type { DifyApiSettings } from '../../config/settings.ts';
+import { NO_PROBE, type Probe } from '../../observe/probe.ts';
 import { parseJsonBytes, stringifyJson } from '../../wiretext/json.ts';
 import { createReachability } from '../plugin-daemon/reachability.ts';
 import { DifyApiError, DifyApiRejection } from './errors.ts';
 import { type Channel, type Exchange, type Outgoing, openExchange } from './exchange.ts';
+import { operationOf } from './operation.ts';
 import { type PassedBody, passBody } from './pass.ts';
 import { createPlaces } from './places.ts';
 
@@ -68,7 +70,12 @@ const IDLE_SECONDS = 1;
 /** A client with its connection pool. Nothing is opened before the first call. */
 export function createDifyApiClient(
   target: DifyApiTarget,
-  options: { readonly userAgent: string; readonly limits?: Partial<DifyApiLimits> },
+  options: {
+    readonly userAgent: string;
+    readonly limits?: Partial<DifyApiLimits>;
+    /** Told of every call. Default: nobody. */
+    readonly probe?: Pick<Probe, 'peer'>;
+  },
 ): DifyApiClient {
   const limits = { ...LIMITS, ...options.limits };
   const base = parseBase(target.baseUrl);
@@ -80,6 +87,7 @@ export function createDifyApiClient(
     reachability: createReachability(base.host, base.port),
     connectTimeoutMs: timerMs(target.connectTimeoutSeconds),
     readTimeoutMs: timerMs(target.readTimeoutSeconds),
+    probe: options.probe ?? NO_PROBE,
   };
   const poolTimeoutMs = timerMs(target.poolTimeoutSeconds);
   const places = createPlaces(target.maxConnections, poolTimeoutMs, () => new DifyApiError('timeout'));
@@ -91,6 +99,7 @@ export function createDifyApiClient(
     ...(base.authorization === null ? {} : { Authorization: base.authorization }),
   };
   const outgoing = ({ method, path, body, totalMs }: DifyApiCall): Outgoing => ({
+    operation: operationOf(path),
     method,
     url: base.url + path,
     headers: body === undefined ? headers : { ...headers, 'Content-Type': 'application/json' },

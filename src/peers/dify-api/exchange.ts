@@ -1,6 +1,7 @@
 // One HTTP exchange with the Dify API over Bun's fetch: sends a request, follows redirects that stay with the server, hands out
 // the body read by read. Knows time-outs and sockets; what an answer means is client.ts'.
 
+import type { PeerScope, Probe } from '../../observe/probe.ts';
 import type { Reachability } from '../plugin-daemon/reachability.ts';
 import { watchSilence } from '../plugin-daemon/silence.ts';
 import { DifyApiError, transportError } from './errors.ts';
@@ -12,10 +13,13 @@ export interface Channel {
   readonly connectTimeoutMs: number;
   /** The longest silence. */
   readonly readTimeoutMs: number;
+  readonly probe: Pick<Probe, 'peer'>;
 }
 
 /** A request. */
 export interface Outgoing {
+  /** What is asked, for the probe. */
+  readonly operation: string;
   readonly method: 'GET' | 'POST' | 'PATCH' | 'PUT';
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -55,16 +59,19 @@ export async function openExchange(channel: Channel, outgoing: Outgoing, signal:
   };
   const endConnectWatch = watchConnect(channel, timeOut);
   silence.begin();
+  const scope = channel.probe.peer({ peer: 'dify_api', method: outgoing.method, operation: outgoing.operation });
+  const headers = { ...outgoing.headers, ...scope.headers };
   try {
-    const response = await send(channel.session, outgoing, controller.signal);
+    const response = await scope.within(() => send(channel.session, { ...outgoing, headers }, controller.signal));
     silence.end();
-    return openBody(response, controller, silence, release);
+    return openBody(response, controller, silence, release, scope);
   } catch (error) {
     release();
     const reason: unknown = controller.signal.aborted ? controller.signal.reason : null;
     controller.abort(); // an answer that was given up in the middle keeps its socket otherwise
-    if (reason !== null) throw reason;
-    throw error instanceof DifyApiError ? error : transportError(error, null);
+    const thrown = reason ?? (error instanceof DifyApiError ? error : transportError(error, null));
+    scope.end({ status: thrown instanceof DifyApiError ? thrown.status : null, error: codeOf(thrown) });
+    throw thrown;
   } finally {
     endConnectWatch();
   }
@@ -101,9 +108,21 @@ async function send(session: Bun.FetchSession, outgoing: Outgoing, signal: Abort
 
 type Silence = ReturnType<typeof watchSilence>;
 
-function openBody(response: Response, controller: AbortController, silence: Silence, release: () => void): Exchange {
+/** For the probe: our own faults by their names; anything else is the wish of whoever asked. */
+function codeOf(reason: unknown): string {
+  return reason instanceof DifyApiError ? reason.fault : 'aborted';
+}
+
+function openBody(
+  response: Response,
+  controller: AbortController,
+  silence: Silence,
+  release: () => void,
+  scope: PeerScope,
+): Exchange {
   const reader = response.body?.getReader() ?? null;
   let finished = reader === null;
+  let fault: string | null = null;
   return {
     status: response.status,
     headers: response.headers,
@@ -117,13 +136,19 @@ function openBody(response: Response, controller: AbortController, silence: Sile
         return null;
       } catch (error) {
         finished = true;
-        throw controller.signal.aborted ? controller.signal.reason : transportError(error, response.status);
+        const reason: unknown = controller.signal.aborted
+          ? controller.signal.reason
+          : transportError(error, response.status);
+        fault = codeOf(reason);
+        throw reason;
       } finally {
         silence.end();
       }
     },
     close() {
       release();
+      if (!finished && controller.signal.aborted) fault = codeOf(controller.signal.reason);
+      scope.end({ status: response.status, error: fault });
       if (!finished) controller.abort();
       finished = true;
     },

@@ -3,6 +3,7 @@
 
 import { limitSignal } from '../../base/waiting.ts';
 import type { PluginDaemonSettings } from '../../config/settings.ts';
+import { NO_PROBE, type Probe } from '../../observe/probe.ts';
 import { stringifyJson } from '../../wiretext/json.ts';
 import { createSlots } from '../slots.ts';
 import { DaemonProtocolError, DaemonRequestTimeoutError, DaemonTransportError, httpRejection } from './errors.ts';
@@ -47,6 +48,8 @@ export interface PluginDaemonClient {
 export interface PluginDaemonClientOptions {
   /** `User-Agent`, e.g. `dify-agent/0.1.0`. */
   readonly userAgent: string;
+  /** Told of every call. Default: nobody. */
+  readonly probe?: Pick<Probe, 'peer'>;
 }
 
 /** Most bytes of an HTTP error's body that are read (the rest is dropped). */
@@ -84,6 +87,7 @@ export function createPluginDaemonClient(
     reachability: createReachability(base.host, base.port),
     connectTimeoutMs: timerMs(settings.connectTimeoutSeconds),
     readTimeoutMs: timerMs(settings.readTimeoutSeconds),
+    probe: options.probe ?? NO_PROBE,
   };
   const poolTimeoutMs = timerMs(settings.poolTimeoutSeconds);
   const lineTimeoutMs = LINE_READ_TIMES * channel.readTimeoutMs;
@@ -101,6 +105,7 @@ export function createPluginDaemonClient(
     apiKey: settings.apiKey,
     async *streamItems(call, signal) {
       const outgoing = {
+        operation: `${call.kind}/invoke`,
         url: `${base.url}/plugin/${tenantSegment(call.tenantId)}/dispatch/${call.kind}/invoke`,
         headers: { ...headers, 'X-Plugin-ID': pluginIdHeader(call.pluginId) },
         body: bodyText(call),

@@ -1,6 +1,7 @@
 // One HTTP exchange over Bun's fetch: sends a request, hands out the body read by read, words every failure as a
 // DaemonTransportError. Knows time-outs and sockets; framing and meaning are others'.
 
+import type { PeerScope, Probe } from '../../observe/probe.ts';
 import { DaemonTransportError, type TransportFault } from './errors.ts';
 import type { Reachability } from './reachability.ts';
 import { type SilenceWatch, watchSilence } from './silence.ts';
@@ -11,10 +12,13 @@ export interface Channel {
   readonly reachability: Reachability;
   readonly connectTimeoutMs: number;
   readonly readTimeoutMs: number;
+  readonly probe: Pick<Probe, 'peer'>;
 }
 
 /** A POST. */
 export interface Outgoing {
+  /** What is asked, for the probe. */
+  readonly operation: string;
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
@@ -48,29 +52,41 @@ export async function openExchange(channel: Channel, outgoing: Outgoing, signal:
   };
   const endConnectWatch = watchConnect(channel, () => fail('connect_timeout'));
   watch.begin();
+  const scope = channel.probe.peer({ peer: 'plugin_daemon', method: 'POST', operation: outgoing.operation });
   try {
-    const response = await channel.session.fetch(outgoing.url, {
-      method: 'POST',
-      headers: outgoing.headers,
-      body: outgoing.body,
-      redirect: 'manual',
-      proxy: false,
-      timeout: false, // Bun's own idle limit of 300 s would come before our read time-out
-      signal: controller.signal,
-    });
+    const response = await scope.within(() =>
+      channel.session.fetch(outgoing.url, {
+        method: 'POST',
+        headers: { ...outgoing.headers, ...scope.headers },
+        body: outgoing.body,
+        redirect: 'manual',
+        proxy: false,
+        timeout: false, // Bun's own idle limit of 300 s would come before our read time-out
+        signal: controller.signal,
+      }),
+    );
     watch.end();
-    return openBody(response, controller, watch, release);
+    return openBody(response, controller, watch, release, scope);
   } catch (error) {
     release();
-    throw controller.signal.aborted ? controller.signal.reason : wordFailure(error, false);
+    const reason: unknown = controller.signal.aborted ? controller.signal.reason : wordFailure(error, false);
+    scope.end({ status: null, error: codeOf(reason) });
+    throw reason;
   } finally {
     endConnectWatch();
   }
 }
 
-function openBody(response: Response, controller: AbortController, watch: SilenceWatch, release: () => void): Exchange {
+function openBody(
+  response: Response,
+  controller: AbortController,
+  watch: SilenceWatch,
+  release: () => void,
+  scope: PeerScope,
+): Exchange {
   const reader = response.body?.getReader() ?? null;
   let finished = reader === null;
+  let fault: string | null = null;
   let next: ReturnType<NonNullable<typeof reader>['read']> | null = null;
   return {
     status: response.status,
@@ -89,13 +105,17 @@ function openBody(response: Response, controller: AbortController, watch: Silenc
         return value;
       } catch (error) {
         finished = true;
-        throw controller.signal.aborted ? controller.signal.reason : wordFailure(error, true);
+        const reason: unknown = controller.signal.aborted ? controller.signal.reason : wordFailure(error, true);
+        fault = codeOf(reason);
+        throw reason;
       } finally {
         watch.end();
       }
     },
     close() {
       release();
+      if (!finished && controller.signal.aborted) fault = codeOf(controller.signal.reason);
+      scope.end({ status: response.status, error: fault });
       if (!finished) controller.abort();
       finished = true;
     },
@@ -120,6 +140,11 @@ function watchConnect(channel: Channel, onTimeout: () => void): () => void {
 const REFUSED = new Set(['ECONNREFUSED', 'ConnectionRefused', 'EHOSTUNREACH', 'ENETUNREACH', 'FailedToOpenSocket']);
 const CLOSED = new Set(['ECONNRESET', 'ConnectionClosed', 'EPIPE', 'ECONNABORTED']);
 const UNKNOWN_NAME = new Set(['ENOTFOUND', 'EAI_AGAIN', 'DNS_ENOTFOUND', 'DNSLookupFailed']);
+
+/** For the probe: our own faults by their names; anything else is the wish of whoever asked. */
+function codeOf(reason: unknown): string {
+  return reason instanceof DaemonTransportError ? reason.fault : 'aborted';
+}
 
 /** What a failure of fetch is in the reference's words. */
 function wordFailure(error: unknown, hasHead: boolean): DaemonTransportError {

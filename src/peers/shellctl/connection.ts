@@ -2,6 +2,7 @@
 // Which calls there are is client.ts' matter.
 
 import type { ShellctlSettings } from '../../config/settings.ts';
+import { NO_PROBE, type Probe } from '../../observe/probe.ts';
 import { maskSecrets, secretValues } from '../../observe/secrets.ts';
 import { createSlots, type Slots } from '../slots.ts';
 import type { Answer } from './answers.ts';
@@ -28,6 +29,8 @@ export interface ShellctlTiming {
 
 /** One call. */
 export interface ShellctlRequest {
+  /** What is asked, from a fixed list, e.g. `jobs/run`. */
+  readonly operation: string;
   readonly method: 'GET' | 'POST' | 'DELETE';
   /** With a leading slash, and the query. */
   readonly path: string;
@@ -46,6 +49,8 @@ export interface ShellctlRequest {
 export interface Connection {
   /** Sends a call and returns what `read` makes of its answer. Rejects with ShellctlError, or with the signal's reason. */
   ask<T>(request: ShellctlRequest, call: CallOptions, read: (answer: Answer) => T): Promise<T>;
+  /** How many calls hold a connection and how many wait for one. */
+  load(): { readonly active: number; readonly waiting: number };
   close(): void;
 }
 
@@ -62,7 +67,12 @@ const MAX_TIMER_MS = 2 ** 31 - 1;
 /** A connection. Throws ShellctlError `invalid_request` when the address or the token cannot be used. */
 export function createConnection(
   address: ShellctlAddress,
-  options: { readonly userAgent: string; readonly timing?: Partial<ShellctlTiming> },
+  options: {
+    readonly userAgent: string;
+    readonly timing?: Partial<ShellctlTiming>;
+    /** Told of every call. Default: nobody. */
+    readonly probe?: Pick<Probe, 'peer'>;
+  },
 ): Connection {
   const timing = { ...TIMING, ...options.timing };
   const token = address.authToken ?? '';
@@ -72,6 +82,7 @@ export function createConnection(
     proxy: false,
     keepAlive: timing.idle > 0 && { idleTimeout: timing.idle, maxIdleSockets: IDLE_SOCKETS },
   });
+  const channel = { session, probe: options.probe ?? NO_PROBE };
   const places = createPlaces(address.maxConnections, timing.pool);
   const headers: Readonly<Record<string, string>> = {
     Accept: '*/*',
@@ -82,6 +93,7 @@ export function createConnection(
   const outgoing = (request: ShellctlRequest): Outgoing => {
     const seconds = request.agreedSeconds === null ? timing.plain : request.agreedSeconds + timing.slack;
     return {
+      operation: request.operation,
       method: request.method,
       url: base.url + request.path,
       headers: request.body === undefined ? headers : { ...headers, 'Content-Type': 'application/json' },
@@ -96,13 +108,22 @@ export function createConnection(
       const place = request.patient === true ? places.patient : places.prompt;
       const release = await place.acquire(call.owner, timing.pool * 1000, call.signal);
       try {
-        return read(await exchange(session, outgoing(request), call.signal));
+        return read(await exchange(channel, outgoing(request), call.signal));
       } catch (error) {
         if (!(error instanceof ShellctlError)) throw error;
         throw masked(error, secretValues(request.env ?? {}, token));
       } finally {
         release();
       }
+    },
+    load() {
+      const kinds = new Set([places.patient, places.prompt]);
+      let [active, waiting] = [0, 0];
+      for (const slots of kinds) {
+        active += slots.used;
+        waiting += slots.waiting;
+      }
+      return { active, waiting };
     },
     close: () => session.close(),
   };

@@ -1,11 +1,14 @@
 // One HTTP exchange with shellctl over Bun's fetch: sends a request, follows redirects that stay with the server, reads a bounded
 // answer within a bounded time. What the answer means is answers.ts' matter.
 
+import type { Probe } from '../../observe/probe.ts';
 import type { Answer } from './answers.ts';
 import { ShellctlError } from './port.ts';
 
 /** A request. */
 export interface Outgoing {
+  /** What is asked, for the probe. */
+  readonly operation: string;
   readonly method: 'GET' | 'POST' | 'DELETE';
   readonly url: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -24,21 +27,34 @@ const ANY_METHOD = new Set([307, 308]);
 const GET_ONLY = new Set([301, 302, 303]);
 
 /** Sends it. Rejects with ShellctlError, or with the signal's reason. Proxy variables are ignored. */
-export async function exchange(session: Bun.FetchSession, outgoing: Outgoing, signal: AbortSignal): Promise<Answer> {
+export async function exchange(
+  { session, probe }: { readonly session: Bun.FetchSession; readonly probe: Pick<Probe, 'peer'> },
+  outgoing: Outgoing,
+  signal: AbortSignal,
+): Promise<Answer> {
   signal.throwIfAborted();
+  const scope = probe.peer({ peer: 'shellctl', method: outgoing.method, operation: outgoing.operation });
+  const headers = { ...outgoing.headers, ...scope.headers };
+  let status: number | null = null;
   const controller = new AbortController();
   const onAbort = (): void => controller.abort(signal.reason);
   signal.addEventListener('abort', onAbort, { once: true });
   const timer = setTimeout(() => controller.abort(timedOut(outgoing.timeoutMs)), outgoing.timeoutMs);
   try {
-    const response = await send(session, outgoing, controller.signal);
-    return await readAnswer(response, outgoing.maxBytes);
+    const response = await scope.within(() => send(session, { ...outgoing, headers }, controller.signal));
+    status = response.status;
+    const answer = await readAnswer(response, outgoing.maxBytes);
+    scope.end({ status, error: null });
+    return answer;
   } catch (error) {
     // Ends what is under way: an answer that was given up in the middle keeps its socket otherwise.
     const reason: unknown = controller.signal.aborted ? controller.signal.reason : null;
     controller.abort();
-    if (reason !== null) throw reason;
-    throw error instanceof ShellctlError ? error : wordFailure(error);
+    const thrown = reason ?? (error instanceof ShellctlError ? error : wordFailure(error));
+    // The codes of this file alone: what the server calls its errors is in its answer.
+    const code = thrown instanceof ShellctlError ? thrown.code : 'aborted';
+    scope.end({ status: thrown instanceof ShellctlError ? (status ?? thrown.status) : status, error: code });
+    throw thrown;
   } finally {
     clearTimeout(timer);
     signal.removeEventListener('abort', onAbort);

@@ -5,6 +5,7 @@ import { type DocumentDecoration, Elysia } from 'elysia';
 import { ruleOf } from '../../protocol/dialect.ts';
 import { exitIntent, layerConfigInput, layerConfigValue, lifecycleState } from '../../protocol/runs.ts';
 import { createComponentBuilder } from './components.ts';
+import { withExamples } from './examples.ts';
 import { commonAnswers, describe, isOpen } from './operation.ts';
 
 /** A route with Elysia's `detail`. */
@@ -47,7 +48,8 @@ export async function openApiDocument(routes: readonly DescribedRoute[], secured
     .filter(({ detail }) => detail?.operationId !== undefined && detail.hide !== true)
     .map(({ method, path, detail }) => {
       const said = secured ? withUnauthorized(detail) : { ...detail, security: undefined };
-      return { method, path, detail: builder.rewrite(said) as DocumentDecoration }; // OpenAPI's schemas now
+      // OpenAPI's schemas now.
+      return { method, path, detail: withExamples(builder.rewrite(said) as DocumentDecoration) };
     });
   const documentation = {
     openapi: '3.1.0',

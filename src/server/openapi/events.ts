@@ -1,5 +1,5 @@
 // Schemas of the events that readers get, for the OpenAPI document only: nobody validates what we print ourselves.
-// They describe the default wire (spec 01 §5, 06 §4); protocol/events.ts has the static types.
+// They describe the wire of the seed, or with the keys that came later (spec 01 §5, 06 §4); protocol/events.ts has the static types.
 
 import {
   absent,
@@ -7,6 +7,7 @@ import {
   bool,
   datetime,
   dict,
+  type Field,
   int,
   json,
   literal,
@@ -36,8 +37,8 @@ const PART_KINDS = [
   'file',
 ] as const;
 
-/** The schema of one event of a page or stream, discriminated by `type`. */
-export function runEventSchema(): Schema {
+/** The schema of one event of a page or stream, discriminated by `type`; `newerKeys`: with what came after the seed (spec 01 §5.1). */
+export function runEventSchema(newerKeys: boolean): Schema {
   const open = { flavour: 'dataclass', extra: 'ignore' } as const;
   const parts = messageSchemas({ now: () => COMPUTED_DEFAULT, toolCallId: () => COMPUTED_DEFAULT });
   const { responsePart, requestPart } = parts;
@@ -111,7 +112,7 @@ export function runEventSchema(): Schema {
     function_tool_result: model(
       'FunctionToolResultEvent',
       {
-        result: required(
+        [newerKeys ? 'part' : 'result']: required(
           union({
             ToolReturnPart: choiceOf(requestPart, 'tool-return'),
             RetryPromptPart: choiceOf(requestPart, 'retry-prompt'),
@@ -124,24 +125,51 @@ export function runEventSchema(): Schema {
     ),
   });
 
+  const usage = usageSchema();
+  const remains = newerKeys
+    ? { session_snapshot: optional(nullable(sessionSnapshot), null), usage: optional(nullable(usage), null) }
+    : {};
   return tagged('type', {
     run_started: envelope('RunStartedEvent', 'run_started', model('EmptyRunEventData', {})),
-    pydantic_ai_event: envelope('PydanticAIStreamRunEvent', 'pydantic_ai_event', streamEvent),
-    run_succeeded: envelope('RunSucceededEvent', 'run_succeeded', succeededData()),
+    pydantic_ai_event: envelope(
+      'PydanticAIStreamRunEvent',
+      'pydantic_ai_event',
+      streamEvent,
+      newerKeys ? { agent_message_delta: nullString() } : {},
+    ),
+    run_succeeded: envelope(
+      'RunSucceededEvent',
+      'run_succeeded',
+      succeededData(newerKeys ? { usage: absent(usage) } : {}),
+    ),
     run_failed: envelope(
       'RunFailedEvent',
       'run_failed',
-      model('RunFailedEventData', { error: required(str()), reason: nullString() }),
+      model('RunFailedEventData', {
+        error: required(str()),
+        ...(newerKeys ? { error_type: nullString() } : {}),
+        reason: nullString(),
+        ...remains,
+      }),
     ),
     run_cancelled: envelope(
       'RunCancelledEvent',
       'run_cancelled',
-      model('RunCancelledEventData', { reason: nullString(), message: nullString() }),
+      model('RunCancelledEventData', { reason: nullString(), message: nullString(), ...remains }),
     ),
   });
 }
 
-function succeededData(): Schema {
+/** Spec 01 §5.2: what is always there. Other implementations print prices and times as well. */
+function usageSchema(): Schema {
+  const count = () => required(int());
+  const counts = { prompt_tokens: count(), completion_tokens: count(), total_tokens: count() };
+  return model('AgentRunUsage', counts, { extra: 'ignore' });
+}
+
+type Fields = Readonly<Record<string, Field>>;
+
+function succeededData(more: Fields): Schema {
   const call = model('DeferredToolCallPayload', {
     tool_call_id: required(str()),
     tool_name: required(str()),
@@ -150,19 +178,20 @@ function succeededData(): Schema {
   });
   return model(
     'RunSucceededEventData',
-    { session_snapshot: required(sessionSnapshot), output: absent(json()), deferred_tool_call: absent(call) },
+    { session_snapshot: required(sessionSnapshot), output: absent(json()), deferred_tool_call: absent(call), ...more },
     { description: 'Exactly one of `output` and `deferred_tool_call` is there.' },
   );
 }
 
-/** Every event: id, run, time, type, data, in print order. */
-function envelope(name: string, type: string, data: Schema): Schema {
+/** Every event: id, run, time, type, data and what may follow, in print order. */
+function envelope(name: string, type: string, data: Schema, more: Fields = {}): Schema {
   return model(name, {
     id: required(str()),
     run_id: required(str()),
     created_at: required(datetime()),
     type: required(literal(type)),
     data: required(data),
+    ...more,
   });
 }
 

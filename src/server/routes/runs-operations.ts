@@ -6,23 +6,28 @@ import {
   cancelRunResponse,
   createRunRequest,
   createRunResponse,
+  newerRunStatusResponse,
   runStatusResponse,
 } from '../../protocol/runs.ts';
+import type { Wire } from '../../protocol/wire.ts';
 import { runEventSchema } from '../openapi/events.ts';
 import { commonAnswers, describe, type Parameter, type ResponseDescription } from '../openapi/operation.ts';
 import { LIMIT, SNAPSHOT_POLICY_HEADER } from '../run-query.ts';
+import { RUN_SESSION_DESCRIPTION } from './sessions-operations.ts';
 
 const tags = ['runs'];
 
 /** The header is told here and not as a parameter: the reference's document, which generated clients compare, has none. */
 const CREATE_DESCRIPTION = `A repeated \`idempotency_key\` with the same request answers with the run that it created before, and its present status.
 
-Header \`${SNAPSHOT_POLICY_HEADER}\`: what happens when the layers of \`session_snapshot\` are not those of the composition. \`reject\` (default): the run fails. \`rebase\`: what fits is kept, the rest is deleted.`;
+Header \`${SNAPSHOT_POLICY_HEADER}\`: what happens when the layers of \`session_snapshot\` are not those of the composition. \`reject\` (default): the run fails. \`rebase\`: what fits is kept, the rest is deleted.
 
-/** The five operations, by the reference's function names. */
-export function runOperations() {
+${RUN_SESSION_DESCRIPTION}`;
+
+/** The five operations, by the reference's function names; `newerKeys`: whether answers have the keys that came after the seed. */
+export function runOperations({ newerKeys }: Pick<Wire, 'newerKeys'>) {
   const { error, invalid, unavailable } = commonAnswers();
-  const runEvent = runEventSchema();
+  const runEvent = runEventSchema(newerKeys);
   const runId: Parameter = { name: 'run_id', in: 'path', required: true, schema: str() };
   const unknownRun = error('The run is unknown or expired');
   const bodyAnswers: Readonly<Record<number, ResponseDescription>> = {
@@ -50,7 +55,9 @@ export function runOperations() {
       responses: {
         202: { description: 'The run is accepted and starts in the background', schema: createRunResponse },
         ...bodyAnswers,
-        409: error('Strict mode: the idempotency key was used for another request'),
+        409: error(
+          'Strict mode: the idempotency key was used for another request. Of a session: it does not allow the run',
+        ),
         503: error('The store does not answer, the process stops, or too many runs are active (`Retry-After`)'),
       },
     }),
@@ -60,7 +67,7 @@ export function runOperations() {
       tags,
       parameters: [runId],
       responses: {
-        200: { description: 'The run', schema: runStatusResponse },
+        200: { description: 'The run', schema: newerKeys ? newerRunStatusResponse : runStatusResponse },
         404: unknownRun,
         422: invalid,
         503: unavailable,

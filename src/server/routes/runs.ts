@@ -2,9 +2,11 @@
 // name the answer; how a route looks in the OpenAPI document is in runs-operations.ts.
 
 import { Elysia } from 'elysia';
+import type { ManagedSessions } from '../../managed/sessions.ts';
 import type { Logger } from '../../observe/logger.ts';
 import { cancelRunRequest, createRunRequest, type RunRecord, type RunStatus } from '../../protocol/runs.ts';
 import type { StoredEventReader } from '../../protocol/stored-event.ts';
+import type { Wire } from '../../protocol/wire.ts';
 import type { RunReader } from '../../runs/ports.ts';
 import type { BodyLimits } from '../body.ts';
 import { HttpError, runNotFound } from '../errors.ts';
@@ -14,15 +16,21 @@ import { bodyReader } from '../input.ts';
 import type { RunSubmitter } from '../ports.ts';
 import { jsonResponse } from '../responses.ts';
 import { badCursor, readPageQuery, readSnapshotPolicy, readStreamCursor } from '../run-query.ts';
+import { readRunSession } from '../session-query.ts';
 import { queryOf, runIdOf } from '../target.ts';
 import { runOperations } from './runs-operations.ts';
+import { acceptedRun } from './sessions.ts';
 
 /** What the run routes need. */
 export interface RunRoutesDeps {
   readonly runs: RunReader;
   readonly submitter: RunSubmitter;
+  /** Where runs go that name a session. Null: none are kept, and what names one is not read. */
+  readonly sessions: Pick<ManagedSessions, 'submit'> | null;
   readonly streams: EventStreams;
   readonly readerOf: (runId: string) => StoredEventReader;
+  /** Whose clients ask: those of the seed refuse keys that came later. */
+  readonly wire: Pick<Wire, 'newerKeys'>;
   readonly limits: BodyLimits;
   readonly logger: Logger;
   /** Lifts the idle time-out of a request's connection. */
@@ -37,17 +45,23 @@ const STREAM_HEADERS = {
 };
 
 /** The plugin with the five run routes. */
-export function runRoutes({ runs, submitter, streams, readerOf, limits, logger, keepOpen }: RunRoutesDeps) {
+export function runRoutes(deps: RunRoutesDeps) {
+  const { runs, submitter, sessions, streams, readerOf, wire, limits, logger, keepOpen } = deps;
   const readCreate = bodyReader(createRunRequest, limits);
   const readCancel = bodyReader(cancelRunRequest, limits);
-  const operations = runOperations();
+  const operations = runOperations(wire);
 
   return new Elysia({ name: 'runs' })
     .post(
       '/runs',
       async ({ request }) => {
         const body = await readCreate(request);
-        const record = await submitter.submit({ request: body, snapshotPolicy: readSnapshotPolicy(request.headers) });
+        const snapshotPolicy = readSnapshotPolicy(request.headers);
+        const session = sessions === null ? null : readRunSession(queryOf(request.url), request.headers);
+        if (sessions !== null && session !== null) {
+          return acceptedRun(() => sessions.submit({ ...session, request: body, snapshotPolicy, resume: false }));
+        }
+        const record = await submitter.submit({ request: body, snapshotPolicy });
         return jsonResponse(202, printAnswer(record.run_id, record.status));
       },
       { parse: 'none', detail: operations.createRun },
@@ -57,7 +71,7 @@ export function runRoutes({ runs, submitter, streams, readerOf, limits, logger, 
       async ({ path }) => {
         const record = await runs.getRecord(knownId(path));
         if (record === null) throw runNotFound();
-        return jsonResponse(200, printRecord(record));
+        return jsonResponse(200, printRecord(record, wire.newerKeys));
       },
       { parse: 'none', detail: operations.getRunStatus },
     )
@@ -112,6 +126,8 @@ function printAnswer(runId: string, status: RunStatus): string {
 }
 
 /** Keys in the wire's order, nothing else, whatever the store kept (spec 01 §1.5). */
-function printRecord({ run_id, status, created_at, updated_at, error }: RunRecord): string {
-  return JSON.stringify({ run_id, status, created_at, updated_at, error });
+function printRecord(record: RunRecord, newerKeys: boolean): string {
+  const { run_id, status, created_at, updated_at, error, error_type = null } = record;
+  const known = { run_id, status, created_at, updated_at, error };
+  return JSON.stringify(newerKeys ? { ...known, error_type } : known);
 }
