@@ -43,11 +43,15 @@ exit 1
 
 /**
  * Removes the directory and everything in it; exit 0 also when there is none. Read-only directories (Go's module cache) are
- * opened first if need be. Run it without `cwd` and `env`.
+ * opened first if need be. Looks once more after a moment: a process of a job that was just killed still ends the system call
+ * that it was in, which may make the directory again. Run it without `cwd` and `env`.
  */
 export function removeWorkspaceScript(id: SessionId): string {
-  return `rm -rf -- "$HOME/workspace/${id}" 2>/dev/null && exit 0
-chmod -R u+rwx -- "$HOME/workspace/${id}" 2>/dev/null
+  return `rm -rf -- "$HOME/workspace/${id}" 2>/dev/null || {
+  chmod -R u+rwx -- "$HOME/workspace/${id}" 2>/dev/null
+  rm -rf -- "$HOME/workspace/${id}" || exit 1
+}
+sleep 0.05 2>/dev/null
 rm -rf -- "$HOME/workspace/${id}"
 `;
 }
