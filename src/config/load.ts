@@ -104,6 +104,7 @@ function finished({ redisUrl, storeUrl, textDeltaCoalescing, eventStream, traces
   return Object.freeze({
     ...rest,
     storeUrl: storeUrl ?? redisUrl,
+    storeUrlVariable: storeUrl === null ? 'DIFY_AGENT_REDIS_URL' : 'DIFY_AGENT_STORE_URL',
     textDeltaCoalescing: Object.freeze({
       ...textDeltaCoalescing,
       enabled: textDeltaCoalescing.enabled ?? newer,

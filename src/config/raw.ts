@@ -3,7 +3,8 @@
 import type { Settings } from './settings.ts';
 import type { RawTraceSettings } from './traces.ts';
 
-export interface RawSettings extends Omit<Settings, 'storeUrl' | 'textDeltaCoalescing' | 'traces'> {
+export interface RawSettings
+  extends Omit<Settings, 'storeUrl' | 'storeUrlVariable' | 'textDeltaCoalescing' | 'traces'> {
   readonly storeUrl: string | null;
   readonly redisUrl: string;
   /** `enabled` null: as the wire vintage wants it. */

@@ -121,6 +121,8 @@ export interface Settings {
   readonly corsOrigins: readonly string[];
   /** `sqlite:PATH`, `sqlite::memory:`, `redis://…` or `rediss://…`. May carry a password: mask it before printing. */
   readonly storeUrl: string;
+  /** The variable that `storeUrl` comes from, for errors. */
+  readonly storeUrlVariable: 'DIFY_AGENT_STORE_URL' | 'DIFY_AGENT_REDIS_URL';
   /** Key prefix in Redis. */
   readonly redisPrefix: string;
   /** How long a run and its events are kept, ≥ 1 (spec 01 §6.1). */

@@ -41,6 +41,7 @@ test('an empty environment gives the defaults of the reference (spec 01 §7.7) a
     tls: { certFile: null, keyFile: null },
     corsOrigins: [],
     storeUrl: 'redis://localhost:6379/0',
+    storeUrlVariable: 'DIFY_AGENT_REDIS_URL',
     redisPrefix: 'dify-agent',
     sqliteSynchronous: 'normal',
     runRetentionSeconds: 259_200,
