@@ -36,6 +36,7 @@ export function ComposeScreen() {
   const warned = useSignal('');
   const busy = useSignal(false);
   const alert = useRef<HTMLDivElement>(null);
+  const screen = useRef<HTMLDivElement>(null);
   useKept(draft);
 
   const shownView: View = !narrow && view.value === 'form' ? 'json' : view.value;
@@ -45,8 +46,8 @@ export function ComposeScreen() {
   // Who was told what is wrong and wants to run all the same may: the server has the last word.
   const isWarned = warned.value === draft.text.value && !isSyntax;
 
-  const run = async (event: Event): Promise<void> => {
-    event.preventDefault();
+  const run = async (): Promise<void> => {
+    if (busy.value) return;
     draft.settle();
     if (errors > 0 && warned.value !== draft.text.value) {
       warned.value = draft.text.value;
@@ -62,7 +63,8 @@ export function ComposeScreen() {
       const { run_id: runId } = await api.client.value.createRun(request);
       started.remember(runId, request);
       started.draft.value = request;
-      location.hash = runHref(runId);
+      // Who has gone elsewhere in the meantime is not fetched from there.
+      if (screen.current !== null) location.hash = runHref(runId);
     } catch (error) {
       const isPlaced = error instanceof DifyAgentHTTPError && error.statusCode === 422 && draft.refuse(error.detail);
       problem.value = isPlaced ? 'The server refuses this request.' : problemOf(error);
@@ -71,6 +73,7 @@ export function ComposeScreen() {
       busy.value = false;
     }
   };
+  useRunKey(run);
   const show = (trouble: Trouble, where: 'form' | 'json'): void => {
     if (where === 'form') {
       if (narrow) view.value = 'form';
@@ -80,6 +83,11 @@ export function ComposeScreen() {
     view.value = 'json';
     target.value = { start: trouble.start, end: trouble.end };
   };
+  const undo = (): void => {
+    const taken = draft.undo.value;
+    taken?.restore();
+    if (taken !== null) focusPath(taken.path);
+  };
   const isTold = problem.value !== '' || (errors > 0 && warned.value === draft.text.value);
   const tabs = [
     ...(narrow ? [{ id: 'form', name: 'Form' }] : []),
@@ -88,19 +96,11 @@ export function ComposeScreen() {
   ];
 
   return (
-    <form
-      class="page composer"
-      onSubmit={run}
-      noValidate
-      onKeyDown={(event) => {
-        if (event.key !== 'Enter' || !(event.ctrlKey || event.metaKey)) return;
-        event.preventDefault();
-        event.currentTarget.requestSubmit();
-      }}
-    >
+    // No form: Enter in a field is not meant to run anything.
+    <div class="page composer" ref={screen}>
       <div class="page-head">
         <h1>Compose</h1>
-        <button type="submit" class="primary" disabled={busy.value}>
+        <button type="button" class="primary" disabled={busy.value} onClick={run}>
           {isWarned && errors > 0 ? 'Run anyway' : 'Run'}
         </button>
       </div>
@@ -108,7 +108,7 @@ export function ComposeScreen() {
       {draft.undo.value !== null && (
         <p class="notice undo" role="status">
           {draft.undo.value.what}{' '}
-          <button type="button" class="link" onClick={draft.undo.value.restore}>
+          <button type="button" class="link" onClick={undo}>
             Undo
           </button>{' '}
           <button type="button" class="link" onClick={draft.dismiss}>
@@ -131,7 +131,7 @@ export function ComposeScreen() {
       <div class="panes">
         {!narrow && (
           <section class="pane" aria-label="Form">
-            <Forms draft={draft} onShow={show} />
+            <Forms draft={draft} troubles={troubles} onShow={show} />
           </section>
         )}
         <div class="pane compose">
@@ -143,7 +143,7 @@ export function ComposeScreen() {
               view.value = id as View; // the tabs above are views
             }}
           >
-            {shownView === 'form' && <Forms draft={draft} onShow={show} />}
+            {shownView === 'form' && <Forms draft={draft} troubles={troubles} onShow={show} />}
             {shownView === 'json' && (
               <>
                 <Editor draft={draft} marks={marksOf(troubles)} target={target.value} />
@@ -160,7 +160,7 @@ export function ComposeScreen() {
           </Tabs>
         </div>
       </div>
-    </form>
+    </div>
   );
 }
 
@@ -179,4 +179,20 @@ function useKept(draft: Draft): void {
     },
     [],
   );
+}
+
+/** Ctrl+Enter runs, wherever the keyboard is. */
+function useRunKey(run: () => Promise<void>): void {
+  const latest = useRef(run);
+  latest.current = run;
+  useEffect(() => {
+    const listen = (event: KeyboardEvent): void => {
+      const isAsked = event.key === 'Enter' && (event.ctrlKey || event.metaKey) && !event.repeat;
+      if (!isAsked || event.defaultPrevented || document.querySelector('dialog[open]') !== null) return;
+      event.preventDefault();
+      void latest.current();
+    };
+    document.addEventListener('keydown', listen);
+    return () => document.removeEventListener('keydown', listen);
+  }, []);
 }

@@ -15,6 +15,8 @@ import { isPlaceholder, keep, mask, secretPlaces, unmask, type Vault } from './s
 export interface Undo {
   /** `Removed the layer “llm”.` */
   readonly what: string;
+  /** Of what comes back. */
+  readonly path: Path;
   readonly restore: () => void;
 }
 
@@ -39,7 +41,7 @@ export interface Draft {
   readonly undo: ReadonlySignal<Undo | null>;
   /** The editor's text. */
   type(text: string): void;
-  /** Credentials that were typed or pasted into the text leave it. */
+  /** Credentials that were typed or pasted into the text leave it; lines that no editor can show are broken. */
   settle(): void;
   /** Prints the document anew. */
   format(): void;
@@ -105,7 +107,7 @@ export function createDraft(known: Catalogue, initial: unknown): Draft {
   const settle = (): void => {
     if (reading.value.root === null) return;
     const masked = mask(root.value, vault.value, places.value);
-    if (masked.root === root.value) return;
+    if (masked.root === root.value && !hasLongLine(text.value)) return;
     vault.value = masked.vault;
     show(masked.root);
   };
@@ -142,6 +144,7 @@ export function createDraft(known: Catalogue, initial: unknown): Draft {
       if (removed === undefined) return;
       undo.value = {
         what,
+        path,
         restore() {
           show(inserted(root.value, path, place, removed));
           undo.value = null;
@@ -154,6 +157,7 @@ export function createDraft(known: Catalogue, initial: unknown): Draft {
       faults.value = [];
       undo.value = {
         what,
+        path: [],
         restore() {
           text.value = before;
           undo.value = null;
@@ -188,6 +192,18 @@ export function createDraft(known: Catalogue, initial: unknown): Draft {
 
 function asRequest(root: Node, isRequest: boolean): Node {
   return isRequest ? root : object([['composition', root]]);
+}
+
+/** Characters of a line that a browser still lays out at once. */
+const LONG_LINE = 20_000;
+
+function hasLongLine(source: string): boolean {
+  let start = 0;
+  for (let end = source.indexOf('\n'); end >= 0; end = source.indexOf('\n', start)) {
+    if (end - start > LONG_LINE) return true;
+    start = end + 1;
+  }
+  return source.length - start > LONG_LINE;
 }
 
 function valueText(node: Node | undefined): string {

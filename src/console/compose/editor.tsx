@@ -1,7 +1,7 @@
 // The text of the document: an area with numbers of lines, marks where something is wrong, and suggestions at the cursor.
 
 import { useSignal } from '@preact/signals';
-import { useEffect, useId, useLayoutEffect, useRef } from 'preact/hooks';
+import { useEffect, useId, useLayoutEffect, useRef, useState } from 'preact/hooks';
 import { brief } from '../visible.ts';
 import { type Completion, complete, type Suggestion } from './complete.ts';
 import type { Draft } from './draft.ts';
@@ -30,19 +30,25 @@ const LINE = 18;
 const PADDING = 8;
 /** Lines beyond which numbers are left out: they would be as heavy as the text. */
 const MAX_LINES = 5_000;
+/** Characters of a long text. */
+const LONG = 50_000;
+const QUIET_MS = 400;
 
 export function Editor({ draft, marks, target }: EditorProps) {
   const area = useRef<HTMLTextAreaElement>(null);
   const gutter = useRef<HTMLDivElement>(null);
   const offer = useSignal<Completion | null>(null);
   const chosen = useSignal(0);
+  const scrolled = useSignal({ top: 0, left: 0 });
   const id = useId();
   const source = draft.text.value;
+  const shown = useSettled(source, area);
   const lines = source.split('\n').length;
 
   useEffect(() => {
     const { current } = area;
     if (target === null || current === null) return;
+    current.value = draft.text.value;
     current.focus();
     current.setSelectionRange(target.start, target.end);
     current.scrollTop = Math.max(0, (placeOf(current.value, target.start).line - 4) * LINE);
@@ -53,6 +59,7 @@ export function Editor({ draft, marks, target }: EditorProps) {
     const { current } = area;
     if (current === null || current.selectionStart !== current.selectionEnd) return;
     chosen.value = 0;
+    scrolled.value = { top: current.scrollTop, left: current.scrollLeft };
     offer.value = complete(draft.known, current.value, current.selectionStart, draft.root.value);
   };
   const insert = (text: string, back: number): void => {
@@ -93,7 +100,8 @@ export function Editor({ draft, marks, target }: EditorProps) {
         return;
       }
       const suggestion = suggestions[chosen.value];
-      if ((event.key === 'Enter' || event.key === 'Tab') && !event.shiftKey && suggestion !== undefined) {
+      const isPlain = !event.shiftKey && !event.ctrlKey && !event.metaKey;
+      if ((event.key === 'Enter' || event.key === 'Tab') && isPlain && suggestion !== undefined) {
         event.preventDefault();
         accept(suggestion);
         return;
@@ -118,6 +126,19 @@ export function Editor({ draft, marks, target }: EditorProps) {
     const inner = `\n${indent}${opens ? '  ' : ''}`;
     insert(closes ? `${inner}\n${indent}` : inner, closes ? indent.length + 1 : 0);
   };
+  /** What is long is put in at once: editing commands of browsers take their time for every line. */
+  const paste = (event: ClipboardEvent): void => {
+    const { current } = area;
+    const pasted = event.clipboardData?.getData('text/plain') ?? '';
+    if (current === null || pasted.length <= LONG) {
+      setTimeout(draft.settle, 0);
+      return;
+    }
+    event.preventDefault();
+    const { value, selectionStart, selectionEnd } = current;
+    draft.type(value.slice(0, selectionStart) + pasted + value.slice(selectionEnd));
+    draft.settle();
+  };
   const place = offer.value === null ? null : placeOf(source, offer.value.start);
 
   return (
@@ -140,7 +161,10 @@ export function Editor({ draft, marks, target }: EditorProps) {
         {...(offer.value === null
           ? {}
           : { 'aria-controls': `${id}-list`, 'aria-activedescendant': `${id}-${chosen.value}` })}
-        value={source}
+        value={shown}
+        onFocus={(event) => {
+          event.currentTarget.value = draft.text.value;
+        }}
         onInput={(event) => {
           draft.type(event.currentTarget.value);
           // Only what is typed asks for suggestions; what is pasted or deleted by the page of text does not.
@@ -148,10 +172,10 @@ export function Editor({ draft, marks, target }: EditorProps) {
           else offer.value = null;
         }}
         onKeyDown={onKey}
-        onPaste={() => setTimeout(draft.settle, 0)}
-        onScroll={(event) => {
-          if (gutter.current !== null) gutter.current.scrollTop = event.currentTarget.scrollTop;
-          offer.value = null;
+        onPaste={paste}
+        onScroll={({ currentTarget: { scrollTop: top, scrollLeft: left } }) => {
+          if (gutter.current !== null) gutter.current.scrollTop = top;
+          if (offer.value !== null) scrolled.value = { top, left };
         }}
         onClick={() => {
           offer.value = null;
@@ -166,14 +190,26 @@ export function Editor({ draft, marks, target }: EditorProps) {
           id={id}
           completion={offer.value}
           chosen={chosen.value}
-          top={place.line * LINE + PADDING - (area.current?.scrollTop ?? 0)}
+          top={place.line * LINE + PADDING - scrolled.value.top}
           column={place.column - 1}
-          scrolled={area.current?.scrollLeft ?? 0}
+          scrolled={scrolled.value.left}
           onPick={accept}
         />
       )}
     </div>
   );
+}
+
+/** The text for the area. A long one that is changed elsewhere, key by key, comes when it has been quiet: it takes long to lay out. */
+function useSettled(source: string, area: { readonly current: HTMLTextAreaElement | null }): string {
+  const [settled, setSettled] = useState(source);
+  const isHeld = source.length > LONG && area.current !== null && document.activeElement !== area.current;
+  useEffect(() => {
+    if (source.length <= LONG) return undefined;
+    const timer = setTimeout(() => setSettled(source), isHeld ? QUIET_MS : 0);
+    return () => clearTimeout(timer);
+  }, [source, isHeld]);
+  return isHeld ? settled : source;
 }
 
 function Numbers({ lines, marks }: { readonly lines: number; readonly marks: readonly Mark[] }) {

@@ -2,6 +2,7 @@
 // not fit its schema is shown as JSON, so that nothing is lost by looking at it.
 
 import { useId } from 'preact/hooks';
+import { bytes } from '../format.ts';
 import { brief, visible } from '../visible.ts';
 import { DictField, ListField, ObjectField } from './collections.tsx';
 import {
@@ -18,7 +19,10 @@ import type { FieldProps } from './field-props.ts';
 import { allowsNull, choicesOf, isFree, type Schema, withoutNull } from './schema.ts';
 
 /** What stands for a value: the kinds of fields. */
-type Kind = 'secret' | 'choice' | 'number' | 'text' | 'texts' | 'list' | 'object' | 'dict' | 'json';
+type Kind = 'secret' | 'choice' | 'number' | 'text' | 'texts' | 'list' | 'object' | 'dict' | 'json' | 'large';
+
+/** Characters of a list or object beyond which there is no form for it: a snapshot, mostly. */
+const LARGE = 40_000;
 
 export function Field(props: FieldProps) {
   const { draft, path, name, full, required = false, headless = false, onRemove, tools } = props;
@@ -26,7 +30,8 @@ export function Field(props: FieldProps) {
   const node = at(draft.root.value, path);
   const issues = draft.issuesAt.value.get(keyOf(path)) ?? [];
   const schema = memberFor(props.schema, node);
-  const kind = draft.secrets.value.has(keyOf(path)) ? 'secret' : kindOf(schema, node);
+  const isSecret = draft.secrets.value.has(keyOf(path));
+  const kind = isSecret ? 'secret' : isLarge(node) ? 'large' : kindOf(schema, node);
   const hint = props.schema.description;
   const isGroup = kind === 'list' || kind === 'object' || kind === 'dict';
   const notes = [...(hint === undefined ? [] : [`${id}-hint`]), ...(issues.length === 0 ? [] : [`${id}-issues`])];
@@ -42,7 +47,10 @@ export function Field(props: FieldProps) {
       {kind === 'list' && <ListField {...props} schema={schema} inner={Field} />}
       {kind === 'object' && <ObjectField {...props} schema={schema} inner={Field} />}
       {kind === 'dict' && <DictField {...props} schema={schema} inner={Field} />}
-      {!isGroup && (
+      {kind === 'large' && node !== undefined && (
+        <p class="muted small">{bytes(node.end - node.start)}: too large for a form. It can be changed in the JSON.</p>
+      )}
+      {!isGroup && kind !== 'large' && (
         <Control
           {...props}
           schema={schema}
@@ -59,7 +67,7 @@ export function Field(props: FieldProps) {
   const head = headless ? null : (
     <div class="field-head">
       <span class="field-title">
-        {isGroup ? (
+        {isGroup || kind === 'large' ? (
           <span class="field-name">{label}</span>
         ) : (
           <label class="field-name" htmlFor={id}>
@@ -149,6 +157,10 @@ function Control({ kind, nullable, draft, path, schema, id, described, invalid, 
     default:
       return <JsonControl {...common} />;
   }
+}
+
+function isLarge(node: Node | undefined): boolean {
+  return (node?.kind === 'list' || node?.kind === 'object') && node.end - node.start > LARGE;
 }
 
 /** The control for what is there; for what does not fit its schema, JSON. */

@@ -5,7 +5,7 @@ import type { Issue } from './check.ts';
 import { at, membersOf, type Node, type Path } from './document.ts';
 import type { Draft } from './draft.ts';
 import type { Mark } from './editor.tsx';
-import { type Place, placeOf } from './reader.ts';
+import { type Place, placer } from './reader.ts';
 
 /** An issue, or the one reason why a text is no JSON, with its place in the text. */
 export interface Trouble {
@@ -25,16 +25,16 @@ const SHOWN = 12;
 
 /** Errors first, each in the order of the text. */
 export function troublesOf(draft: Draft): readonly Trouble[] {
-  const source = draft.text.value;
+  const placeAt = placer(draft.text.value);
   const { root, fault } = draft.reading.value;
   if (root === null) {
     const { offset, message } = fault;
-    const place = placeOf(source, offset);
+    const place = placeAt(offset);
     return [{ level: 'error', message, path: [], place, start: offset, end: offset, inForm: false }];
   }
   const troubles = draft.issues.value.map((issue): Trouble => {
     const { start, end } = spanOf(root, issue);
-    return { ...issue, place: placeOf(source, start), start, end, inForm: issue.path.length > 0 };
+    return { ...issue, place: placeAt(start), start, end, inForm: issue.path.length > 0 };
   });
   const rank = ({ level }: Trouble): number => (level === 'error' ? 0 : 1);
   return troubles.sort((a, b) => rank(a) - rank(b) || a.start - b.start);

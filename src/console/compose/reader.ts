@@ -192,11 +192,23 @@ export interface Place {
 }
 
 export function placeOf(source: string, offset: number): Place {
-  const before = source.slice(0, offset);
-  const lineStart = before.lastIndexOf('\n') + 1;
-  let line = 1;
-  for (let index = before.indexOf('\n'); index >= 0; index = before.indexOf('\n', index + 1)) line += 1;
-  return { line, column: offset - lineStart + 1 };
+  return placer(source)(offset);
+}
+
+/** The same for many offsets of one text. */
+export function placer(source: string): (offset: number) => Place {
+  const starts = [0];
+  for (let index = source.indexOf('\n'); index >= 0; index = source.indexOf('\n', index + 1)) starts.push(index + 1);
+  return (offset) => {
+    let low = 0;
+    let high = starts.length - 1;
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if ((starts[middle] ?? 0) <= offset) low = middle;
+      else high = middle - 1;
+    }
+    return { line: low + 1, column: offset - (starts[low] ?? 0) + 1 };
+  };
 }
 
 /** A value of the language as a tree. Numbers that were kept as text (`JSON.rawJSON`) keep it. */

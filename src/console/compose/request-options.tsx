@@ -2,7 +2,7 @@
 // snapshot can be taken from a run that is over.
 
 import { useSignal } from '@preact/signals';
-import { useId } from 'preact/hooks';
+import { useEffect, useId } from 'preact/hooks';
 import { isTerminal, type SessionSnapshot } from '../../client/types.ts';
 import { problemOf } from '../api.ts';
 import { useConsole } from '../context.ts';
@@ -23,8 +23,19 @@ export function RequestOptions({ draft }: { readonly draft: Draft }) {
   const present = membersOf(root).flatMap(({ key }) => (key === 'composition' ? [] : [key]));
   const properties = request.properties ?? {};
   const absent = Object.keys(properties).filter((key) => key !== 'composition' && !present.includes(key));
+  const open = useSignal(false);
+  // What is there is shown, also when it comes with another text.
+  useEffect(() => {
+    if (present.length > 0) open.value = true;
+  }, [present.length > 0]);
   return (
-    <details class="options" open={present.length > 0}>
+    <details
+      class="options"
+      open={open.value}
+      onToggle={(event) => {
+        open.value = event.currentTarget.open;
+      }}
+    >
       <summary>
         <h2>Run options</h2>
         {present.length > 0 && <span class="count">{present.length}</span>}
