@@ -35,7 +35,7 @@ export function QuestionPanel({ question, snapshot, request }: QuestionPanelProp
   const values = useSignal<ReadonlyMap<string, string>>(
     new Map(form?.fields.map(({ name, initial }) => [name, initial] as const) ?? []),
   );
-  const pasted = useSignal(request === null ? '' : JSON.stringify({ composition: request.composition }, null, 2));
+  const pasted = useSignal('');
   const problem = useSignal('');
   const busy = useSignal(false);
   const id = useId();
@@ -44,7 +44,7 @@ export function QuestionPanel({ question, snapshot, request }: QuestionPanelProp
     problem.value = '';
     busy.value = true;
     try {
-      const base = { ...request, ...requestFrom(pasted.value) };
+      const base = request ?? requestFrom(pasted.value);
       const next = resumingRequest(base, question, snapshot, answer());
       const { run_id: runId } = await api.client.value.createRun(next);
       started.remember(runId, next);
@@ -101,43 +101,40 @@ export function QuestionPanel({ question, snapshot, request }: QuestionPanelProp
           {brief(problem.value, 600)}
         </p>
       )}
-      {form !== null && <Actions form={form} disabled={busy.value || pasted.value.trim() === ''} onPress={submit} />}
+      {form !== null && (
+        <Actions
+          form={form}
+          disabled={busy.value || (request === null && pasted.value.trim() === '')}
+          onPress={submit}
+        />
+      )}
       <JsonAnswer open={form === null} busy={busy.value} onAnswer={resume} />
     </section>
   );
 }
 
+/** What this page knows is not shown: it has the credentials. */
 function Composition({ known, text }: { readonly known: boolean; readonly text: { value: string } }) {
-  const area = (
-    <label class="field">
-      <span>Composition (or the whole request) as JSON</span>
-      <textarea
-        class="mono"
-        rows={7}
-        spellcheck={false}
-        value={text.value}
-        onInput={(event) => {
-          text.value = event.currentTarget.value;
-        }}
-      />
-    </label>
-  );
-  if (!known) {
-    return (
-      <div class="question-composition">
-        <p class="notice">
-          This run was not started from this page, and a server does not give compositions back. Paste the one that the
-          run had: the answer starts a new run with the same layers, from the snapshot.
-        </p>
-        {area}
-      </div>
-    );
-  }
+  if (known) return <p class="muted">The answer starts a new run with the same composition, from the snapshot.</p>;
   return (
-    <details class="question-composition">
-      <summary>The next run has the same composition; change it here</summary>
-      {area}
-    </details>
+    <div class="question-composition">
+      <p class="notice">
+        This run was not started from this page, and a server does not give compositions back. Paste the one that the
+        run had: the answer starts a new run with the same layers, from the snapshot.
+      </p>
+      <label class="field">
+        <span>Composition (or the whole request) as JSON</span>
+        <textarea
+          class="mono"
+          rows={7}
+          spellcheck={false}
+          value={text.value}
+          onInput={(event) => {
+            text.value = event.currentTarget.value;
+          }}
+        />
+      </label>
+    </div>
   );
 }
 
