@@ -199,6 +199,11 @@ export interface EventSubscription {
    * Only one call at a time. Rejects with StoreUnavailableError; the subscription is then over.
    */
   next(): Promise<readonly StoredEvent[] | null>;
+  /**
+   * All that is left of a run that is over, where it is at hand; the subscription is then over, too. Null: use `next`. Not
+   * while a `next` is pending.
+   */
+  rest?(): readonly StoredEvent[] | null;
   /** Events that are stored and not delivered yet, as far as this process knows; 256 stands for more. Absent: unknown. */
   readonly behind?: number;
   /** Ends the subscription; a pending `next` resolves with null. */

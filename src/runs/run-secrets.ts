@@ -43,6 +43,8 @@ export function createRunSecrets(
 
   function look(): readonly string[] {
     const inConfigs = composition.layers.flatMap(({ config }) => secretsIn(config));
+    // The same list every time: its spellings are known (observe/secrets.ts).
+    if (inConfigs.length === 0) return ofProcess(configured);
     const all = [...new Set([...configured, ...inConfigs])].flatMap(pieces);
     tooMany = all.length > MAX_SECRETS || all.reduce((sum, { length }) => sum + length, 0) > MAX_SECRET_CHARS;
     return all;
@@ -59,6 +61,19 @@ export function createRunSecrets(
       return `${start.slice(0, Math.min(MAX_TEXT, start.length - longest))}… (cut)`;
     },
   };
+}
+
+// A memo, not state.
+const piecesOf = new WeakMap<readonly string[], readonly string[]>();
+
+/** The secrets of the process alone. */
+function ofProcess(configured: readonly string[]): readonly string[] {
+  let all = piecesOf.get(configured);
+  if (all === undefined) {
+    all = [...new Set(configured)].flatMap(pieces);
+    piecesOf.set(configured, all);
+  }
+  return all;
 }
 
 /** Times its length: a character as `\\\\u0000` in JSON in JSON. */

@@ -115,25 +115,10 @@ export class EventStream {
 
   /** Sends a batch. False: it held nothing that can be sent. */
   #deliver(events: readonly StoredEvent[]): boolean {
-    const chunks: Uint8Array[] = [];
-    let frames = 0;
-    for (const event of events) {
-      if (event.trimmedBefore === true) chunks.push(TRIMMED);
-      const frame = this.#host.frames.frame(this.#reader, event);
-      if (frame === null) {
-        this.#host.logger.warn('unreadable event skipped', { run_id: this.runId, event_id: event.id });
-        continue;
-      }
-      chunks.push(frame.bytes);
-      frames += 1;
-      if (!frame.terminal) continue;
-      this.#send(chunks, frames);
-      this.end();
-      return true;
-    }
-    if (chunks.length === 0) return false;
-    this.#send(chunks, frames);
-    return true;
+    const { chunks, frames, terminal } = encodeBatch(this.#host, this.#reader, this.runId, events);
+    if (chunks.length > 0) this.#send(chunks, frames);
+    if (terminal) this.end();
+    return terminal || chunks.length > 0;
   }
 
   #send(chunks: readonly Uint8Array[], frames: number): void {
@@ -153,4 +138,36 @@ export class EventStream {
     this.#subscription.close();
     this.#host.ended(this);
   }
+}
+
+/** What a batch looks like on the wire. */
+export interface EncodedBatch {
+  readonly chunks: readonly Uint8Array[];
+  /** Events in it. */
+  readonly frames: number;
+  /** It ends with a terminal event; nothing behind it is in it. */
+  readonly terminal: boolean;
+}
+
+/** Encodes a batch up to the terminal event; what is no event is skipped and logged. */
+export function encodeBatch(
+  { frames: cache, logger }: Pick<StreamHost, 'frames' | 'logger'>,
+  reader: StoredEventReader,
+  runId: string,
+  events: readonly StoredEvent[],
+): EncodedBatch {
+  const chunks: Uint8Array[] = [];
+  let frames = 0;
+  for (const event of events) {
+    if (event.trimmedBefore === true) chunks.push(TRIMMED);
+    const frame = cache.frame(reader, event);
+    if (frame === null) {
+      logger.warn('unreadable event skipped', { run_id: runId, event_id: event.id });
+      continue;
+    }
+    chunks.push(frame.bytes);
+    frames += 1;
+    if (frame.terminal) return { chunks, frames, terminal: true };
+  }
+  return { chunks, frames, terminal: false };
 }

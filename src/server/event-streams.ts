@@ -2,9 +2,9 @@
 
 import type { Logger } from '../observe/logger.ts';
 import type { StreamFigures } from '../observe/metrics/sources.ts';
-import type { EventSubscription, RunReader } from '../runs/ports.ts';
-import { EventStream, type StreamHost } from './event-stream.ts';
-import { createFrameCache } from './frames.ts';
+import type { EventSubscription, RunReader, StoredEvent } from '../runs/ports.ts';
+import { EventStream, encodeBatch, type StreamHost } from './event-stream.ts';
+import { createFrameCache, KEEPALIVE } from './frames.ts';
 
 /** Silence after which a comment is sent (spec 01 §10.1: 10–15 s; clients of the August vintage read for 30 s). */
 export const HEARTBEAT_MS = 15_000;
@@ -24,8 +24,11 @@ export interface EventStreamsOptions {
 }
 
 export interface EventStreams {
-  /** A response body with the events of a subscription; owns the subscription from now on. */
-  open(runId: string, subscription: EventSubscription): ReadableStream<Uint8Array>;
+  /**
+   * A response body with the events of a subscription; owns the subscription from now on. What is left of a run that is
+   * over comes as a whole where it is at hand: a stream costs as much again as a short run.
+   */
+  open(runId: string, subscription: EventSubscription): ReadableStream<Uint8Array> | Uint8Array<ArrayBuffer>;
   /** Streams not yet ended. */
   readonly size: number;
   /** How they are doing. Looks at each. */
@@ -76,8 +79,18 @@ export function createEventStreams(options: EventStreamsOptions): EventStreams {
     if (record === null || record.status === 'running') stream.end();
   }
 
+  function whole(runId: string, events: readonly StoredEvent[]): Uint8Array<ArrayBuffer> {
+    const { chunks, frames } = encodeBatch(host, readerOf(runId), runId, events);
+    const bytes = Buffer.concat([KEEPALIVE, ...chunks]);
+    opened += 1;
+    host.sent(frames, bytes.length);
+    return bytes;
+  }
+
   return {
     open(runId, subscription) {
+      const rest = subscription.rest?.() ?? null;
+      if (rest !== null) return whole(runId, rest);
       const stream = new EventStream(runId, subscription, host);
       streams.add(stream);
       opened += 1;

@@ -1,22 +1,13 @@
 // Fan-out: a RunStore that tells subscribers of this process about each event once the store has acknowledged it
-// (durable before visible), and the subscriptions: replay from the store, then live, without gap or repeat.
+// (durable before visible), and who watches which run. One reader is subscription.ts.
 // What a run's live end remembers is channel.ts; runs of other processes need a Tail (Redis brings one, SQLite has no others).
 
-import { CURSOR_START, compareEventIds, type EventId } from '../base/cursor.ts';
-import type {
-  CreationFinder,
-  EventSubscription,
-  FinaliseOutcome,
-  RunLister,
-  RunReader,
-  RunStore,
-  StoredEvent,
-} from '../runs/ports.ts';
-import { Channel, RING_MAX_EVENTS, type Waiter } from './channel.ts';
+import type { Clock } from '../base/clock.ts';
+import { CURSOR_START, type EventId } from '../base/cursor.ts';
+import type { CreationFinder, FinaliseOutcome, RunLister, RunReader, RunStore, StoredEvent } from '../runs/ports.ts';
+import { Channel } from './channel.ts';
 import type { LeaseFigures } from './redis-lease.ts';
-
-/** Events that a subscription reads from the store at once (spec 01 §3). */
-export const REPLAY_PAGE = 100;
+import { Subscription, type SubscriptionHost } from './subscription.ts';
 
 /** A store whose events can be watched. Every write of this process must go through it. */
 export interface LiveStore extends RunStore, RunReader, Partial<CreationFinder> {
@@ -44,11 +35,23 @@ export interface LiveOptions {
   readonly tail?: Tail;
   /** Null or absent: the store keeps no lists. */
   readonly lister?: RunLister | null;
+  /** With it, runs that ended here a moment ago are read from memory. */
+  readonly clock?: Clock;
 }
+
+/** Runs that ended here lately and are kept in memory, at most; each has UNWATCHED_MAX_CHARS of payload, at most. */
+const LATELY_MAX_RUNS = 256;
+/** How long, microseconds: the shortest time that a store keeps a run. */
+const LATELY_MICROS = 1_000_000;
 
 /** Puts the fan-out before `store`. Closing it ends the subscriptions and closes the store. */
 export function createLive(store: RunStore & Partial<CreationFinder>, options: LiveOptions = {}): LiveStore {
   const channels = new Map<string, Channel>();
+  /**
+   * Runs that are over before their caller asks for their events: short ones, mostly. Only those of which every event is at
+   * hand, the oldest first.
+   */
+  const lately = new Map<string, { readonly channel: Channel; readonly until: number }>();
   /** For subscriptions to runs that are over: everything is in the store. */
   const finished = new Channel('', null);
   finished.ended = true;
@@ -66,7 +69,23 @@ export function createLive(store: RunStore & Partial<CreationFinder>, options: L
     if (channel.subscribers > 0 || channel.writing > 0 || (channel.local && !channel.ended)) return;
     channel.stopTail?.();
     channel.stopTail = null;
-    if (channels.get(channel.runId) === channel) channels.delete(channel.runId);
+    if (channels.get(channel.runId) !== channel) return;
+    channels.delete(channel.runId);
+    if (options.clock === undefined || !channel.local || !channel.ended || !channel.covers(CURSOR_START)) return;
+    lately.set(channel.runId, { channel, until: options.clock.nowMicros() + LATELY_MICROS });
+    for (const runId of lately.keys()) {
+      if (lately.size <= LATELY_MAX_RUNS) break;
+      lately.delete(runId);
+    }
+  }
+
+  /** The channel of a run that ended here a moment ago. */
+  function endedLately(runId: string): Channel | null {
+    const kept = lately.get(runId);
+    if (kept === undefined || options.clock === undefined) return null;
+    if (options.clock.nowMicros() < kept.until) return kept.channel;
+    lately.delete(runId);
+    return null;
   }
 
   /** Writes, then publishes in the order in which writes of this run were asked for. */
@@ -108,7 +127,7 @@ export function createLive(store: RunStore & Partial<CreationFinder>, options: L
     channel.stopTail = options.tail.follow(channel.runId, cursor, (events, ended) => channel.publish(events, ended));
   }
 
-  const host: Host = { store, follow, release };
+  const host: SubscriptionHost = { store, follow, release };
 
   return {
     description: store.description,
@@ -159,6 +178,11 @@ export function createLive(store: RunStore & Partial<CreationFinder>, options: L
     readEvents: (runId, after, limit) => store.readEvents(runId, after, limit),
     ping: () => store.ping(),
     async subscribe(runId, after) {
+      const over = endedLately(runId);
+      if (over !== null) {
+        over.subscribers += 1;
+        return new Subscription(host, runId, after, over);
+      }
       // Attached before the record is read: an end that comes in between is not missed.
       const channel = channelOf(runId);
       channel.subscribers += 1;
@@ -193,102 +217,8 @@ export function createLive(store: RunStore & Partial<CreationFinder>, options: L
         channel.wakeAll();
       }
       channels.clear();
+      lately.clear();
       await store.close();
     },
   };
-}
-
-/** What all subscriptions share. */
-interface Host {
-  readonly store: RunStore;
-  /** Called when a subscriber has caught up. */
-  readonly follow: (channel: Channel, cursor: EventId) => void;
-  /** Called when one left. */
-  readonly release: (channel: Channel) => void;
-}
-
-/** One reader's place in a run's events. There may be thousands: no closures, no buffers. */
-class Subscription implements EventSubscription, Waiter {
-  cursor: EventId;
-  readonly #host: Host;
-  readonly #runId: string;
-  readonly #channel: Channel;
-  #closed = false;
-  #resolve: ((events: readonly StoredEvent[]) => void) | null = null;
-
-  constructor(host: Host, runId: string, after: EventId, channel: Channel) {
-    this.cursor = after;
-    this.#host = host;
-    this.#runId = runId;
-    this.#channel = channel;
-  }
-
-  async next(): Promise<readonly StoredEvent[] | null> {
-    const channel = this.#channel;
-    while (!this.#closed) {
-      let events = channel.tail(this.cursor);
-      if (events === null) {
-        const { version } = channel;
-        events = await this.#read();
-        // Something was published during the read: whether it is on the page or behind it, look again.
-        if (events.length === 0 && version !== channel.version) continue;
-        if (events.length === 0 && this.#isBehind()) break;
-      }
-      if (events.length === 0) {
-        if (channel.ended || this.#closed) break;
-        events = await this.#wait();
-      }
-      if (this.#closed) break;
-      const last = events.at(-1);
-      if (last !== undefined) {
-        this.cursor = last.id;
-        return events;
-      }
-    }
-    this.close();
-    return null;
-  }
-
-  get behind(): number {
-    const { head } = this.#channel;
-    if (head === null || compareEventIds(this.cursor, head) >= 0) return 0;
-    return this.#channel.tail(this.cursor)?.length ?? RING_MAX_EVENTS;
-  }
-
-  close(): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    this.#channel.subscribers -= 1;
-    if (this.#resolve !== null) this.#channel.forget(this);
-    this.wake([]);
-    this.#host.release(this.#channel);
-  }
-
-  wake(events: readonly StoredEvent[]): void {
-    this.#resolve?.(events);
-    this.#resolve = null;
-  }
-
-  async #read(): Promise<readonly StoredEvent[]> {
-    try {
-      return await this.#host.store.readEvents(this.#runId, this.cursor, REPLAY_PAGE);
-    } catch (error) {
-      this.close();
-      throw error;
-    }
-  }
-
-  #wait(): Promise<readonly StoredEvent[]> {
-    return new Promise((resolve) => {
-      this.#resolve = resolve;
-      this.#channel.wait(this);
-      this.#host.follow(this.#channel, this.cursor);
-    });
-  }
-
-  /** Events were published that the store does not have any more: the run is gone. */
-  #isBehind(): boolean {
-    const { head } = this.#channel;
-    return head !== null && compareEventIds(this.cursor, head) < 0;
-  }
 }

@@ -47,7 +47,7 @@ export async function openStore(
 ): Promise<OpenStore> {
   const url = parseStoreUrl(settings.storeUrl);
   const { probe = NO_PROBE } = deps;
-  if (url.kind === 'redis') return openRedisStore(settings, deps.logger, probe);
+  if (url.kind === 'redis') return openRedisStore(settings, deps, probe);
   const sqlite = openSqliteStore({
     path: url.path,
     retentionSeconds: settings.runRetentionSeconds,
@@ -57,7 +57,10 @@ export async function openStore(
   });
   const store = probed(sqlite, probe);
   // SQLite has lists by itself.
-  const live = createLive(store, { lister: settings.runIndexEnabled === false ? null : store });
+  const live = createLive(store, {
+    lister: settings.runIndexEnabled === false ? null : store,
+    clock: deps.clock,
+  });
   return Object.assign(live, { sessions: sqlite.sessions });
 }
 
@@ -71,7 +74,11 @@ export async function probeStore(settings: StoreSettings): Promise<string> {
   return `sqlite:${url.path} (${probeDatabase(url.path)})`;
 }
 
-async function openRedisStore(settings: StoreSettings, logger: Logger, probe: Probe): Promise<OpenStore> {
+async function openRedisStore(
+  settings: StoreSettings,
+  { logger, clock }: { readonly logger: Logger; readonly clock: Clock },
+  probe: Probe,
+): Promise<OpenStore> {
   const { connection, report } = await openConnection(settings, 'dify-agent');
   if (report.warning !== null) logger.warn(report.warning);
   const redis = createRedisStore({
@@ -87,7 +94,7 @@ async function openRedisStore(settings: StoreSettings, logger: Logger, probe: Pr
     logger,
     first: connection,
   });
-  const live = createLive(probed(redis, probe), { tail: redis.tail, lease: redis.lease, lister: redis.lister });
+  const live = createLive(probed(redis, probe), { tail: redis.tail, lease: redis.lease, lister: redis.lister, clock });
   return Object.assign(live, { sessions: redis.sessions });
 }
 

@@ -516,3 +516,66 @@ describe('a run of another process', () => {
     expect(stopped).toBe(1);
   });
 });
+
+describe('a run that ended a moment ago', () => {
+  let lately: LiveStore;
+  beforeEach(() => {
+    lately = createLive(counted(sqlite), { clock });
+  });
+
+  async function ended(events: number): Promise<string> {
+    const record = runningRecord();
+    await lately.create(record);
+    for (let i = 0; i < events; i += 1) await lately.append(record.run_id, [payloadOf(record.run_id, i)]);
+    await lately.finalise(record.run_id, terminal(record.run_id, 'succeeded'));
+    return record.run_id;
+  }
+
+  test('is read from memory, as a whole or in part, and is what the store has', async () => {
+    const runId = await ended(3);
+    const stored = await sqlite.readEvents(runId, CURSOR_START, 100);
+    const whole = await lately.subscribe(runId, CURSOR_START);
+    expect(whole?.rest?.()).toEqual(stored);
+    expect(await whole?.next()).toBeNull();
+    const part = await lately.subscribe(runId, stored[1]?.id ?? '');
+    expect(await part?.next()).toEqual(stored.slice(2));
+    expect(await part?.next()).toBeNull();
+    expect([reads, lately.channels()]).toEqual([0, 0]);
+  });
+
+  test('has nothing left behind its last event', async () => {
+    const runId = await ended(1);
+    const last = (await sqlite.readEvents(runId, CURSOR_START, 100)).at(-1)?.id ?? '';
+    const subscription = await lately.subscribe(runId, last);
+    expect(subscription?.rest?.()).toBeNull();
+    expect(await subscription?.next()).toBeNull();
+  });
+
+  test('is asked of the store when the moment is over, and gone with it', async () => {
+    const runId = await ended(1);
+    clock.micros += 1_000_000;
+    const subscription = await lately.subscribe(runId, CURSOR_START);
+    expect(subscription?.rest?.()).toBeNull();
+    expect((await subscription?.next())?.length).toBe(2);
+    expect(reads).toBeGreaterThan(0);
+    clock.micros += RETENTION * 1_000_000;
+    expect(await lately.subscribe(runId, CURSOR_START)).toBeNull();
+  });
+
+  test('with more events than are kept for nobody is asked of the store', async () => {
+    const runId = await ended(40);
+    const subscription = await lately.subscribe(runId, CURSOR_START);
+    expect(subscription?.rest?.()).toBeNull();
+    expect((await subscription?.next())?.length).toBe(41);
+    expect(reads).toBe(1);
+  });
+
+  test('a running one has no rest', async () => {
+    const record = runningRecord();
+    await lately.create(record);
+    const subscription = await lately.subscribe(record.run_id, CURSOR_START);
+    expect(subscription?.rest?.()).toBeNull();
+    subscription?.close();
+    await lately.finalise(record.run_id, terminal(record.run_id, 'succeeded'));
+  });
+});

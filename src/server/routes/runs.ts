@@ -107,8 +107,9 @@ export function runRoutes(deps: RunRoutesDeps) {
         if (after.id === null) throw (await runs.getRecord(runId)) === null ? runNotFound() : badCursor(after);
         const subscription = await runs.subscribe(runId, after.id);
         if (subscription === null) throw runNotFound();
-        keepOpen(request);
-        return new Response(streams.open(runId, subscription), { headers: STREAM_HEADERS });
+        const body = streams.open(runId, subscription);
+        if (body instanceof ReadableStream) keepOpen(request);
+        return new Response(body, { headers: STREAM_HEADERS });
       },
       { parse: 'none', detail: operations.streamRunEvents },
     );
