@@ -9,7 +9,7 @@ import { type FrameCache, joinChunks, KEEPALIVE, TRIMMED } from './frames.ts';
 
 /**
  * After a batch of this many events the next one waits for a turn of the event loop: a store of this process answers at
- * once, and replays of long runs would otherwise keep everybody else waiting. A page of a replay has 100 (spec 01 §3).
+ * once, and replays of long runs would otherwise keep everybody else waiting. The first pages of a replay have 100 (spec 01 §3).
  */
 const LONG_BATCH = 100;
 

@@ -7,6 +7,8 @@ import { type Channel, RING_MAX_EVENTS, type Waiter } from './channel.ts';
 
 /** Events that a subscription reads from the store at once (spec 01 §3). */
 export const REPLAY_PAGE = 100;
+/** The same for a reader that took several pages: each costs a query and a turn of the event loop. */
+export const LONG_REPLAY_PAGE = 400;
 
 /** What all subscriptions share. */
 export interface SubscriptionHost {
@@ -24,6 +26,8 @@ export class Subscription implements EventSubscription, Waiter {
   readonly #runId: string;
   readonly #channel: Channel;
   #closed = false;
+  /** Events to read at once. */
+  #page = REPLAY_PAGE;
   #resolve: ((events: readonly StoredEvent[]) => void) | null = null;
 
   constructor(host: SubscriptionHost, runId: string, after: EventId, channel: Channel) {
@@ -88,7 +92,9 @@ export class Subscription implements EventSubscription, Waiter {
 
   async #read(): Promise<readonly StoredEvent[]> {
     try {
-      return await this.#host.store.readEvents(this.#runId, this.cursor, REPLAY_PAGE);
+      const events = await this.#host.store.readEvents(this.#runId, this.cursor, this.#page);
+      if (events.length === this.#page) this.#page = Math.min(this.#page * 2, LONG_REPLAY_PAGE);
+      return events;
     } catch (error) {
       this.close();
       throw error;
