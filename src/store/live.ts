@@ -52,6 +52,7 @@ export function createLive(store: RunStore & Partial<CreationFinder>, options: L
    * hand, the oldest first.
    */
   const lately = new Map<string, { readonly channel: Channel; readonly until: number }>();
+  let forgetting: ReturnType<typeof setTimeout> | null = null;
   /** For subscriptions to runs that are over: everything is in the store. */
   const finished = new Channel('', null);
   finished.ended = true;
@@ -77,6 +78,22 @@ export function createLive(store: RunStore & Partial<CreationFinder>, options: L
       if (lately.size <= LATELY_MAX_RUNS) break;
       lately.delete(runId);
     }
+    forgetInTime(options.clock);
+  }
+
+  /** Drops what is older than a moment, when that is over; an idle server remembers nothing. */
+  function forgetInTime(clock: Clock): void {
+    if (forgetting !== null) return;
+    forgetting = setTimeout(() => {
+      forgetting = null;
+      const now = clock.nowMicros();
+      for (const [runId, { until }] of lately) {
+        if (until > now) break;
+        lately.delete(runId);
+      }
+      if (lately.size > 0) forgetInTime(clock);
+    }, LATELY_MICROS / 1000);
+    forgetting.unref();
   }
 
   /** The channel of a run that ended here a moment ago. */
@@ -218,6 +235,7 @@ export function createLive(store: RunStore & Partial<CreationFinder>, options: L
       }
       channels.clear();
       lately.clear();
+      if (forgetting !== null) clearTimeout(forgetting);
       await store.close();
     },
   };

@@ -36,8 +36,8 @@ async function round(url: string, endless: string): Promise<void> {
 }
 
 async function remains(): Promise<Remains> {
-  // What sockets hold is given back some turns after they closed.
-  for (let i = 0; i < 20; i += 1) await new Promise((resolve) => setTimeout(resolve, 10));
+  // What sockets hold is given back some turns after they closed; runs that just ended are remembered for a second (store/live.ts).
+  for (let i = 0; i < 220; i += 1) await new Promise((resolve) => setTimeout(resolve, 10));
   Bun.gc(true);
   return { objects: heapStats().objectCount, descriptors: readdirSync('/proc/self/fd').length };
 }
