@@ -1,8 +1,8 @@
 // What the browser tests need: a Chromium. Installed with apt where there is none, which takes root; CHROMIUM names another
 // browser. Starts nothing. Quick when there is nothing to do.
 
-import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
+import { apt, canInstall } from './apt.mjs';
 
 /** Keep in step with test/support/chromium.ts. */
 const PLACES = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
@@ -13,7 +13,7 @@ function setUp() {
   const given = process.env.CHROMIUM;
   if (given && !existsSync(given)) fail(`CHROMIUM=${given} is not there`);
   if (given || PLACES.some((place) => existsSync(place))) return;
-  if (process.getuid?.() !== 0 || !succeeds('apt-get', ['--version'])) {
+  if (!canInstall()) {
     fail('not found, and this is not root on Debian: cannot install');
   }
   console.error('chromium: installing');
@@ -27,19 +27,6 @@ function setUp() {
 
 function install() {
   return apt(['install', '-y', '--no-install-recommends', 'chromium']);
-}
-
-function apt(args) {
-  // Somebody else may hold the lock for a moment: another job, unattended upgrades.
-  const { status } = spawnSync('apt-get', ['-qq', '-o', 'DPkg::Lock::Timeout=120', ...args], {
-    stdio: ['ignore', 2, 2],
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-  });
-  return status === 0;
-}
-
-function succeeds(command, args) {
-  return spawnSync(command, args, { stdio: 'ignore' }).status === 0;
 }
 
 function fail(problem) {

@@ -4,6 +4,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { apt, canInstall, succeeds } from './apt.mjs';
 
 /** The oldest Redis that the store accepts. */
 const FLOOR = [6, 2];
@@ -24,7 +25,7 @@ function setUp() {
   if (missing.length === 0) return;
   if (process.env.REDIS_SERVER && missing.includes('redis-server'))
     fail(`REDIS_SERVER=${process.env.REDIS_SERVER} does not run`);
-  if (process.getuid?.() !== 0 || !succeeds('apt-get', ['--version'])) {
+  if (!canInstall()) {
     fail(`${missing.join(', ')} not found, and this is not root on Debian: cannot install`);
   }
   console.error(`redis: installing ${missing.join(', ')}`);
@@ -71,19 +72,6 @@ function install(packages) {
   } finally {
     if (denied) rmSync(POLICY, { force: true });
   }
-}
-
-function apt(args) {
-  // Somebody else may hold the lock for a moment: another job, unattended upgrades.
-  const { status } = spawnSync('apt-get', ['-qq', '-o', 'DPkg::Lock::Timeout=120', ...args], {
-    stdio: ['ignore', 2, 2],
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive' },
-  });
-  return status === 0;
-}
-
-function succeeds(command, args) {
-  return spawnSync(command, args, { stdio: 'ignore' }).status === 0;
 }
 
 function fail(problem) {

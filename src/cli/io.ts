@@ -34,6 +34,9 @@ export interface Io {
   readonly ask: ((prompt: string) => Promise<string | null>) | null;
 }
 
+/** Where a server listens that was started without settings, for commands that talk to one. */
+export const DEFAULT_URL = 'http://127.0.0.1:8000';
+
 /** Exit codes: 0 done, 1 failed, 2 not understood. */
 export const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
 

@@ -3,11 +3,9 @@
 
 import { parseArgs } from 'node:util';
 import { errorText } from '../base/errors.ts';
-import { EXIT, type Io } from './io.ts';
+import { DEFAULT_URL, EXIT, type Io } from './io.ts';
 import { printable } from './render.ts';
 
-/** Where a server listens that was started without settings. */
-const DEFAULT_URL = 'http://127.0.0.1:8000';
 /** The pause between two questions, ms. */
 const PAUSE_MS = 100;
 /** How long one answer may take, ms: `/readyz` asks the store. */

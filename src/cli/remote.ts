@@ -5,11 +5,8 @@ import { errorText } from '../base/errors.ts';
 import { Client, type ClientOptions } from '../client/client.ts';
 import { DifyAgentClientError, DifyAgentHTTPError } from '../client/errors.ts';
 import { parseJson } from '../wiretext/json.ts';
-import { EXIT, type Io } from './io.ts';
+import { DEFAULT_URL, EXIT, type Io } from './io.ts';
 import { printable } from './render.ts';
-
-/** Where a server listens that was started without settings. */
-const DEFAULT_URL = 'http://127.0.0.1:8000';
 
 /** Exit codes beside EXIT: what became of the run; `interrupted`: the command was left before its end (128 + SIGINT). */
 export const OUTCOME = { cancelled: 3, question: 4, interrupted: 130 } as const;

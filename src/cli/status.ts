@@ -3,12 +3,10 @@
 import { parseArgs } from 'node:util';
 import { errorText } from '../base/errors.ts';
 import type { StatusReport } from '../observe/status.ts';
-import { EXIT, type Io } from './io.ts';
+import { DEFAULT_URL, EXIT, type Io } from './io.ts';
 import { jsonLine, printable } from './render.ts';
 
 const USAGE = 'status [URL] [--json]';
-/** Where a server listens that was started without settings. */
-const DEFAULT_URL = 'http://127.0.0.1:8000';
 /** A server that cannot say this within so many ms is stuck. */
 const TIMEOUT_MS = 10_000;
 /** More than a report of a hundred runs has. */

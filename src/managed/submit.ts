@@ -2,11 +2,11 @@
 // it, and starts after; when this process dies in between, recovery ends a run that nobody was told of.
 
 import { CodedError, errorText } from '../base/errors.ts';
-import { isJsonObject } from '../base/json.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { CancelRunRequest, CreateRunRequest, RunRecord } from '../protocol/runs.ts';
 import type { SnapshotPolicy, Submission } from '../runs/submission.ts';
-import { parseJson, stringifyJson } from '../wiretext/json.ts';
+import { statedTenant } from '../runs/tenant.ts';
+import { stringifyJson } from '../wiretext/json.ts';
 import { SessionRefusal, sessionEnding, sessionNotFound, snapshotUnreadable } from './errors.ts';
 import { createLocks } from './locks.ts';
 import { type Head, MAX_WAITING, newHead, type QueueEntry } from './record.ts';
@@ -191,13 +191,10 @@ function digestOf(request: CreateRunRequest): string | null {
   return new Bun.CryptoHasher('sha256').update(stringifyJson(request)).digest('hex');
 }
 
-/** On whose behalf a run acts, as its execution context says; nothing of it is validated yet. */
+/** Whose session it is, for listing. */
 function tenantOf({ composition }: CreateRunRequest): string | null {
-  const given = composition.layers.find(({ type }) => type === 'dify.execution_context')?.config ?? null;
-  const parsed = typeof given === 'string' ? parseJson(given) : null;
-  const config = parsed === null ? given : parsed.ok ? parsed.value : null;
-  const tenant = isJsonObject(config) ? config.tenant_id : null;
-  return typeof tenant === 'string' && tenant.length <= MAX_TENANT_CHARS ? tenant.toWellFormed() : null;
+  const tenant = statedTenant(composition.layers);
+  return tenant === null || tenant.length > MAX_TENANT_CHARS ? null : tenant.toWellFormed();
 }
 
 /** A longer name is no tenant's. */

@@ -6,6 +6,7 @@ import type { ModelEnd, ModelFacts, Probe, RunEnd, RunProbe, Scope, ToolEnd, Too
 import type { TerminalEvent } from '../protocol/events.ts';
 import type { CreateRunRequest } from '../protocol/runs.ts';
 import type { RunReason } from './reasons.ts';
+import { statedTenant } from './tenant.ts';
 
 /** Characters of a tenant's name in the log; it is the caller's text. */
 const MAX_TENANT = 128;
@@ -57,7 +58,7 @@ class Reporter implements RunReporter {
     this.#logger = logger;
     this.#runId = runId;
     this.#request = request;
-    this.#tenant = tenantOf(layers);
+    this.#tenant = statedTenant(layers);
     this.#probe = probe.run({ runId, tenantId: this.#tenant, layers: layers.length });
   }
 
@@ -141,14 +142,4 @@ class Reporter implements RunReporter {
   get #shownTenant(): string | undefined {
     return this.#tenant?.slice(0, MAX_TENANT);
   }
-}
-
-/** The type id of the layer that says whose run it is (docs/layers/execution-context.md). */
-const CONTEXT_TYPE = 'dify.execution_context';
-
-/** The tenant as the caller gave it; null without one. Nothing of the composition is validated yet. */
-function tenantOf(layers: CreateRunRequest['composition']['layers']): string | null {
-  const config: unknown = layers.find(({ type }) => type === CONTEXT_TYPE)?.config;
-  const tenant: unknown = typeof config === 'object' && config !== null ? Reflect.get(config, 'tenant_id') : null;
-  return typeof tenant === 'string' && tenant !== '' ? tenant : null;
 }

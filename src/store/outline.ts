@@ -5,6 +5,7 @@
 import { isJsonObject } from '../base/json.ts';
 import type { OutlinedLayer, RunComposition, RunLayerSpec } from '../protocol/runs.ts';
 import type { EndFacts, ListedRun } from '../runs/ports.ts';
+import { statedTenant } from '../runs/tenant.ts';
 
 /** Layers that are kept of a composition. */
 export const MAX_LAYERS = 64;
@@ -15,11 +16,6 @@ export const MAX_NAME_CHARS = 128;
 
 /** Characters of an error that lists show, likewise. */
 export const MAX_ERROR_CHARS = 2_000;
-
-/** The type of the layer that says on whose behalf a run acts. */
-const CONTEXT_TYPE = 'dify.execution_context';
-/** A configuration may be JSON text: one that is longer is not read for its tenant. */
-const MAX_CONFIG_CHARS = 64 * 1024;
 
 /** The outline as stores keep it. */
 export interface OutlineTexts {
@@ -36,7 +32,11 @@ export function outlineTexts({ layers }: RunComposition): OutlineTexts {
     kept = within(kept, MAX_LAYERS_BYTES);
     text = JSON.stringify(kept);
   }
-  return { tenant: tenantOf(layers), layers: `{"layers":${text},"omitted":${layers.length - kept.length}}` };
+  const tenant = statedTenant(layers);
+  return {
+    tenant: tenant === null ? null : shortText(tenant),
+    layers: `{"layers":${text},"omitted":${layers.length - kept.length}}`,
+  };
 }
 
 /** As many of them, from the first on, as have so many bytes together. */
@@ -54,13 +54,6 @@ function outlined({ name, type, deps }: RunLayerSpec): OutlinedLayer {
   const links = Object.entries(deps);
   if (links.length === 0) return named;
   return { ...named, deps: Object.fromEntries(links.map(([key, layer]) => [shortText(key), shortText(layer)])) };
-}
-
-function tenantOf(layers: readonly RunLayerSpec[]): string | null {
-  const given = layers.find(({ type }) => type === CONTEXT_TYPE)?.config ?? null;
-  const config = typeof given === 'string' && given.length <= MAX_CONFIG_CHARS ? parsed(given) : given;
-  const tenant = isJsonObject(config) ? config.tenant_id : null;
-  return typeof tenant === 'string' ? shortText(tenant) : null;
 }
 
 /** As names are kept, and as they are looked for. */
