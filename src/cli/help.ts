@@ -4,7 +4,7 @@ import { configurationHelp } from '../config/describe.ts';
 import { EXIT, type Io } from './io.ts';
 
 /** What the two lists do not have. */
-const ELSEWHERE = `run, watch, cancel and status read DIFY_AGENT_URL [http://127.0.0.1:8000] and DIFY_AGENT_API_TOKEN from the environment.
+const ELSEWHERE = `run, watch, cancel, status and ready read DIFY_AGENT_URL [http://127.0.0.1:8000] from the environment, all but ready DIFY_AGENT_API_TOKEN, too.
 A sandbox has connect, file, config and drive: dify-agent file --help
 `;
 

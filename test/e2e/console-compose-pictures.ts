@@ -1,30 +1,13 @@
-// The compose screen as docs/pictures/compose-*.png, light and dark: `bun test/e2e/console-compose-pictures.ts`. Look at them
+// The compose screen as docs/pictures/compose-*.png, light and dark: `npm run pictures:console`. Look at them
 // before they are committed.
 
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
-import { ROOT } from '../support/binary.ts';
-import { type Browser, startChromium } from '../support/chromium.ts';
-import { startServer } from '../support/server.ts';
+import type { Browser } from '../support/chromium.ts';
+import { inBothSchemes, pictureOf, type Scheme } from './console-camera.ts';
 
-const FOLDER = join(ROOT, 'docs/pictures');
-
-async function main(): Promise<void> {
-  mkdirSync(FOLDER, { recursive: true });
-  const server = await startServer();
-  const browser = await startChromium();
-  try {
-    for (const scheme of ['light', 'dark'] as const) await takeAll(browser, server.url, scheme);
-  } finally {
-    await browser.close();
-    await server.dispose();
-  }
-}
-
-async function takeAll(browser: Browser, url: string, colorScheme: 'light' | 'dark'): Promise<void> {
+async function takeAll(browser: Browser, url: string, colorScheme: Scheme): Promise<void> {
   const viewport = { width: 1280, height: 800 };
   const { page } = await browser.open(`${url}/console#/compose`, { viewport, colorScheme });
-  const take = (name: string) => page.screenshot({ path: join(FOLDER, `compose-${name}-${colorScheme}.png`) });
+  const take = (name: string) => page.screenshot({ path: pictureOf(`compose-${name}`, colorScheme) });
   await page.getByRole('button', { name: 'Tool call' }).click();
   await page.getByRole('button', { name: 'Dismiss' }).click();
   await take('forms');
@@ -61,4 +44,4 @@ async function takeAll(browser: Browser, url: string, colorScheme: 'light' | 'da
   await take('narrow');
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) await inBothSchemes(takeAll);

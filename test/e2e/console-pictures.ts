@@ -1,18 +1,14 @@
-// `npm run pictures`: the console's screens as docs/pictures/console-*.png, light and dark, with a server of its own that is
+// `npm run pictures:console`: the console's screens as docs/pictures/console-*.png, light and dark, with a server of its own that is
 // kept busy for a while. Look at them before they are committed.
 
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { firstRequest } from '../../src/cli/demo-requests.ts';
 import { agent, call } from '../support/agent-runs.ts';
-import { ROOT } from '../support/binary.ts';
-import { type Browser, startChromium } from '../support/chromium.ts';
+import type { Browser } from '../support/chromium.ts';
 import { createRun, FOREVER, finish, type RunBody, scripted } from '../support/runs.ts';
-import { startServer } from '../support/server.ts';
 import { until } from '../support/until.ts';
+import { inBothSchemes, pictureOf, type Scheme } from './console-camera.ts';
 
-const FOLDER = join(ROOT, 'docs/pictures');
 const SIZE = { width: 1280, height: 760 };
 const NARROW = { width: 400, height: 800 };
 const TENANTS = ['acme', 'northwind', 'contoso'];
@@ -87,22 +83,10 @@ async function fill(url: string): Promise<void> {
   for (const tenant of TENANTS) await createRun(url, tenanted(tenant, scripted([[{ text: 'Working…' }, FOREVER]])));
 }
 
-async function main(): Promise<void> {
-  mkdirSync(FOLDER, { recursive: true });
-  const server = await startServer();
-  const browser = await startChromium();
-  try {
-    for (const scheme of ['light', 'dark'] as const) await takeAll(browser, server.url, scheme);
-  } finally {
-    await browser.close();
-    await server.dispose();
-  }
-}
-
-async function takeAll(browser: Browser, url: string, scheme: 'light' | 'dark'): Promise<void> {
+async function takeAll(browser: Browser, url: string, scheme: Scheme): Promise<void> {
   const open = async (hash: string, viewport = SIZE): Promise<Page> =>
     (await browser.open(`${url}/console${hash}`, { viewport, colorScheme: scheme })).page;
-  const take = (page: Page, name: string) => page.screenshot({ path: join(FOLDER, `console-${name}-${scheme}.png`) });
+  const take = (page: Page, name: string) => page.screenshot({ path: pictureOf(`console-${name}`, scheme) });
 
   await fill(url);
   const runId = await createRun(url, SHOWN);
@@ -152,4 +136,4 @@ async function takeAll(browser: Browser, url: string, scheme: 'light' | 'dark'):
   await take(overview, 'overview');
 }
 
-if (import.meta.main) await main();
+if (import.meta.main) await inBothSchemes(takeAll);
