@@ -229,10 +229,12 @@ export function describeListing(contract: Contract, traits: Traits): void {
     });
 
     test('takes a tenant for what it is, however it is spelt', async () => {
-      const names = ['a:b', '*', "o'neill", '', 'é\u0000ü', '\ud800', 'x'.repeat(5_000), '{"a":1}', '-', '\n'];
+      const names = ['a:b', '*', "o'neill", 'é\u0000ü', '\ud800', 'x'.repeat(5_000), '{"a":1}', '-', '\n'];
       const started = new Map<string, string>();
       for (const name of names) started.set(name, await start(name));
       await start();
+      await start(''); // an empty name is no tenant's: as without one
+      expect(idsOf((await page({ tenant: '' })).runs)).toEqual([]);
       for (const name of names) {
         const { runs } = await page({ tenant: name });
         expect(idsOf(runs)).toEqual([started.get(name) ?? '']);
