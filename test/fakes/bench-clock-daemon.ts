@@ -4,6 +4,7 @@
 
 import type { Socket } from 'bun';
 import { BenchInbox } from './bench-http.ts';
+import { startBenchTimer } from './bench-timer.ts';
 import { chunk, eventText, httpChunk, lastItem, success } from './daemon-script.ts';
 
 const HEAD =
@@ -23,6 +24,7 @@ interface Client {
 }
 
 function serve(streams: number, chunks: number, gapMs: number): void {
+  const timer = startBenchTimer();
   const gate = Promise.withResolvers<void>();
   const [before = '', after = ''] = eventText(success(chunk({ content: `@${PLACE}` }))).split(PLACE);
   const last = lastItem();
@@ -35,8 +37,7 @@ function serve(streams: number, chunks: number, gapMs: number): void {
     const first = performance.now() + phase;
     socket.write(HEAD);
     for (let sent = 0; sent < chunks && !socket.data.closed; sent += 1) {
-      const due = first + sent * gapMs;
-      while (performance.now() < due) await Bun.sleep(due - performance.now());
+      await timer.at(first + sent * gapMs);
       socket.write(httpChunk(Buffer.from(`${before}${preciseNow().toFixed(3)}${after}`)));
     }
     if (!socket.data.closed) socket.write(Buffer.concat([httpChunk(Buffer.from(end)), Buffer.from('0\r\n\r\n')]));

@@ -7,6 +7,7 @@ import type { Socket } from 'bun';
 import { BenchInbox, type BenchRequest } from './bench-http.ts';
 import { type Ledger, newLedger } from './bench-ledger.ts';
 import { MODEL_DELAY_MS, type Scenario, scenarioOf, TOOL_BYTES, TOOL_DELAY_MS } from './bench-scenarios.ts';
+import { startBenchTimer } from './bench-timer.ts';
 import { isObject } from './daemon-rules.ts';
 import { chunk, eventText, httpChunk, usage } from './daemon-script.ts';
 
@@ -40,6 +41,7 @@ interface Client {
 export function startBenchDaemon(port = 0): BenchDaemon {
   const ledgers = new Map<string, Ledger>();
   const traffic: Traffic = { received: 0, sent: 0 };
+  const timer = startBenchTimer();
   const listener = Bun.listen<Client | undefined>({
     hostname: '127.0.0.1',
     port,
@@ -136,7 +138,7 @@ export function startBenchDaemon(port = 0): BenchDaemon {
     }
     ledger.model_calls = round;
     const first = request.at + MODEL_DELAY_MS;
-    await at(first);
+    await timer.at(first);
     const isLast = round === scenario.modelRounds;
     const frames = isLast ? textFrames(scenario.chunks) : [toolCallFrame(round)];
     let written = 0;
@@ -149,7 +151,7 @@ export function startBenchDaemon(port = 0): BenchDaemon {
         if (written === 0) ledger.model_start_latencies_ms.push(performance.now() - request.at);
         written = due;
       }
-      if (written < frames.length) await at(first + written * scenario.gapMs);
+      if (written < frames.length) await timer.at(first + written * scenario.gapMs);
     }
     if (!client.open) return;
     // Counted before the client can act on the end.
@@ -159,7 +161,7 @@ export function startBenchDaemon(port = 0): BenchDaemon {
   }
 
   async function tool(client: Client, ledger: Ledger, request: BenchRequest): Promise<void> {
-    await at(request.at + TOOL_DELAY_MS);
+    await timer.at(request.at + TOOL_DELAY_MS);
     ledger.tool_calls += 1;
     ledger.tool_bytes += TOOL_BYTES;
     send(client, Buffer.concat([Buffer.from(STREAM_HEAD, 'latin1'), TOOL_FRAME, STREAM_END]));
@@ -170,16 +172,19 @@ export function startBenchDaemon(port = 0): BenchDaemon {
     write(client, bytes);
   }
 
-  return { url: `http://127.0.0.1:${listener.port}`, port: listener.port, stop: () => listener.stop(true) };
+  return {
+    url: `http://127.0.0.1:${listener.port}`,
+    port: listener.port,
+    stop() {
+      listener.stop(true);
+      timer.stop();
+    },
+  };
 }
 
 /** How many chunks are due so long after the first one. */
 function dueBy(sinceFirstMs: number, gapMs: number, all: number): number {
   return Math.min(all, Math.max(0, Math.floor(sinceFirstMs / gapMs) + 1));
-}
-
-async function at(time: number): Promise<void> {
-  for (let left = time - performance.now(); left > 0; left = time - performance.now()) await Bun.sleep(left);
 }
 
 function frame(data: unknown): Buffer {
