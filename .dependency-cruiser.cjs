@@ -57,7 +57,7 @@ module.exports = {
       severity: 'error',
       from: { path: path(['cli', 'main.ts']) },
       to: {
-        path: `${path(['app.ts', 'server', 'store', 'runs', 'managed', 'layers', 'models', 'peers', 'workspaces', 'stub', 'sandbox'])}|node_modules/(?:elysia|@elysiajs|redis|typebox)/`,
+        path: `${path(['app.ts', 'server', 'store', 'runs', 'managed', 'layers', 'models', 'peers', 'workspaces', 'stub', 'sandbox'])}|node_modules/(?:elysia|@elysiajs|redis|@sinclair/typebox)/`,
         dependencyTypesNot: ['dynamic-import', 'type-only'],
       },
     },

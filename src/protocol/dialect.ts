@@ -2,7 +2,7 @@
 // validates them (pydantic's lax mode, its class names and error locations). validation/ interprets the rules.
 // One declaration, two readers; nothing here validates.
 
-import Type, { type TSchema } from 'typebox';
+import { type TSchema, Type } from '@sinclair/typebox';
 import type { JsonObject, JsonValue, RawNumber } from '../base/json.ts';
 
 /** Where a schema keeps its rule. A symbol, so that it never shows in JSON. */

@@ -1,5 +1,5 @@
 // Which paths and methods exist, asked before Elysia routes: 404, 405 with `allow`, and 307 for a trailing slash as the
-// reference's framework answers them (spec 01 §1.1). Built once from the routes that the plugins declared.
+// reference's framework answers them (spec 01 §1.1). Built once, of groups of routes and who answers each.
 
 import { detailBody, jsonResponse } from './responses.ts';
 
@@ -13,47 +13,61 @@ export interface Route {
   readonly head?: boolean;
 }
 
+/** Routes and who answers them. */
+export interface Routed<To> {
+  readonly routes: readonly Route[];
+  readonly to: To;
+}
+
 /** What the table says about a request. */
-export type Verdict =
-  | { readonly kind: 'route'; readonly pattern: string; readonly open: boolean }
+export type Verdict<To> =
+  | { readonly kind: 'route'; readonly pattern: string; readonly open: boolean; readonly to: To }
   | { readonly kind: 'not_found' }
   | { readonly kind: 'method_not_allowed'; readonly pattern: string; readonly allow: string }
   /** The path without its trailing slashes exists. */
   | { readonly kind: 'redirect'; readonly path: string };
 
-interface Entry {
+/** A method of a path. */
+interface Target<To> {
+  readonly open: boolean;
+  readonly to: To;
+}
+
+interface Entry<To> {
   readonly pattern: string;
-  /** Each with whether it is open. */
-  readonly methods: ReadonlyMap<string, boolean>;
+  readonly methods: ReadonlyMap<string, Target<To>>;
   readonly allow: string;
 }
 
-export interface RouteTable {
+export interface RouteTable<To> {
   /** `path`: the request's path, still percent-encoded, without query. */
-  check(method: string, path: string): Verdict;
+  check(method: string, path: string): Verdict<To>;
 }
 
 /** Path segments are opaque, but an encoded slash never matches (spec 01 §1). */
 const ENCODED_SLASH = /%2f/i;
 
 /** Builds the table. Routes without parameters that answer GET answer HEAD as well, like the reference's own pages. */
-export function createRouteTable(routes: readonly Route[]): RouteTable {
-  const methodsOf = new Map<string, Map<string, boolean>>();
-  for (const { method, path, open = false, head = true } of routes) {
-    const methods = methodsOf.get(path) ?? new Map<string, boolean>();
-    methods.set(method, open);
-    if (head && method === 'GET' && !path.includes(':')) methods.set('HEAD', open);
-    methodsOf.set(path, methods);
+export function createRouteTable<To>(groups: readonly Routed<To>[]): RouteTable<To> {
+  const methodsOf = new Map<string, Map<string, Target<To>>>();
+  for (const { routes, to } of groups) {
+    for (const { method, path, open = false, head = true } of routes) {
+      const methods = methodsOf.get(path) ?? new Map<string, Target<To>>();
+      const target = { open, to };
+      methods.set(method, target);
+      if (head && method === 'GET' && !path.includes(':')) methods.set('HEAD', target);
+      methodsOf.set(path, methods);
+    }
   }
-  const exact = new Map<string, Entry>();
-  const patterns: { readonly regex: RegExp; readonly entry: Entry }[] = [];
+  const exact = new Map<string, Entry<To>>();
+  const patterns: { readonly regex: RegExp; readonly entry: Entry<To> }[] = [];
   for (const [pattern, methods] of methodsOf) {
     const entry = { pattern, methods, allow: [...methods.keys()].join(', ') };
     if (pattern.includes(':')) patterns.push({ regex: patternRegex(pattern), entry });
     else exact.set(pattern, entry);
   }
 
-  function find(path: string): Entry | undefined {
+  function find(path: string): Entry<To> | undefined {
     return exact.get(path) ?? patterns.find(({ regex }) => regex.test(path))?.entry;
   }
 
@@ -63,8 +77,10 @@ export function createRouteTable(routes: readonly Route[]): RouteTable {
       const entry = find(path);
       if (entry !== undefined) {
         const { pattern, methods, allow } = entry;
-        const open = methods.get(method);
-        return open === undefined ? { kind: 'method_not_allowed', pattern, allow } : { kind: 'route', pattern, open };
+        const target = methods.get(method);
+        return target === undefined
+          ? { kind: 'method_not_allowed', pattern, allow }
+          : { kind: 'route', pattern, ...target };
       }
       if (path.endsWith('/')) {
         let end = path.length;

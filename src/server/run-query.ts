@@ -75,3 +75,13 @@ export function readSnapshotPolicy(headers: Headers): SnapshotPolicy {
 function lastOf(query: URLSearchParams, name: string): string | null {
   return query.getAll(name).at(-1) ?? null;
 }
+
+/** One of these makes `GET /runs` a question for the list; without any it is what it was before there were lists (405). */
+const LIST_PARAMETERS = ['status', 'tenant', 'q', 'after', 'limit'] as const;
+
+/** Whether a request asks for a list of runs. `query`: with its `?`. */
+export function asksForRuns(method: string, path: string, query: string): boolean {
+  if (method !== 'GET' || path !== '/runs' || query === '') return false;
+  const given = new URLSearchParams(query);
+  return LIST_PARAMETERS.some((name) => given.has(name));
+}

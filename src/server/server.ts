@@ -1,7 +1,7 @@
 // The HTTP server: Bun listens, route-table.ts says what exists, Elysia hands the request to a plugin, errors.ts words
 // what went wrong. Here is only what every request has in common, and the life of the listener.
 
-import { Elysia, NotFoundError } from 'elysia';
+import { NotFoundError } from 'elysia';
 import { CodedError, errorText } from '../base/errors.ts';
 import { NO_PROBE } from '../observe/probe.ts';
 import { storedEventReader } from '../protocol/stored-event.ts';
@@ -12,34 +12,24 @@ import { BODY_TIMEOUT_MS, createBodyBudget } from './body.ts';
 import { createCors } from './cors.ts';
 import { answerFor } from './errors.ts';
 import { createEventStreams, DRAIN_MS, HEARTBEAT_MS } from './event-streams.ts';
-import { openApiDocument } from './openapi/document.ts';
-import { isOpen } from './openapi/operation.ts';
 import type { HttpServer, ServerDeps, ServerTimings } from './ports.ts';
 import { REQUEST_ID_HEADER, requestIdOf } from './request-id.ts';
 import { internalServerError } from './responses.ts';
-import { createRouteTable, methodNotAllowed, notFound, redirect, type Verdict } from './route-table.ts';
-import { consoleRoutes } from './routes/console.ts';
-import { docsRoutes } from './routes/docs.ts';
-import { type FileRoutesDeps, fileRoutes } from './routes/files.ts';
-import { healthRoutes } from './routes/health.ts';
-import { lateStub, STUB_ROUTES } from './routes/late-stub.ts';
-import { metricsRoutes } from './routes/metrics.ts';
-import { asksForRuns, isRunList, runListRoutes } from './routes/run-list.ts';
-import { runRoutes } from './routes/runs.ts';
-import { sessionRoutes } from './routes/sessions.ts';
-import { statusRoutes } from './routes/status.ts';
+import type { RouteApp } from './route-app.ts';
+import { createRouteGroups } from './route-groups.ts';
+import { createRouteTable, methodNotAllowed, notFound, redirect, type Verdict as VerdictTo } from './route-table.ts';
+import { asksForRuns } from './run-query.ts';
 import { parseTarget } from './target.ts';
 import { badTls, readTlsFiles } from './tls.ts';
 
 type BunServer = ReturnType<typeof Bun.serve>;
+type Verdict = VerdictTo<RouteApp>;
 type KnownRoute = Extract<Verdict, { readonly kind: 'route' }>;
 
 /** Connections that say nothing are closed; streams lift it for theirs. */
 const IDLE_TIMEOUT_SECONDS = 60;
 /** Bun answers 413 without a body above this. body.ts counts and answers properly long before; bodies are never buffered here. */
 const BACKSTOP_BYTES = 2 ** 40;
-/** What the bodies of sandboxes may take, apart from those of callers: neither can keep the others out. */
-const STUB_PENDING_BYTES = 33_554_432;
 /** When everything is answered, connections that still do not close are cut after this. */
 const CLOSE_MS = 2_000;
 
@@ -48,21 +38,9 @@ const TIMINGS: ServerTimings = { heartbeatMs: HEARTBEAT_MS, bodyTimeoutMs: BODY_
 /** Where Elysia begins to look for a path: without `standardHostname`, and with it. */
 const PATH_FROM = { http: 7, https: 11 } as const;
 
-/** What the route table says of a request that asks for runs, if it knew of them. */
-const RUN_LIST: Verdict = { kind: 'route', pattern: '/runs', open: false };
-
-/** Without a sandbox its routes say so before anything is looked up. */
-const NO_FILES: Omit<FileRoutesDeps, 'limits'> = {
-  files: null,
-  stub: null,
-  locate() {
-    throw new CodedError('no_sandbox', 'no sandbox is configured');
-  },
-};
-
 /** Builds the server; nothing listens before `start`. */
 export function createServer(deps: ServerDeps): HttpServer {
-  const { settings, runs, submitter, readiness, logger, clock, probe = NO_PROBE } = deps;
+  const { settings, runs, logger, clock, probe = NO_PROBE } = deps;
   const { heartbeatMs, bodyTimeoutMs, drainMs } = { ...TIMINGS, ...deps.timings };
   const access = createAccess(settings.access, bodyTimeoutMs);
   const cors = createCors(settings.corsOrigins);
@@ -74,7 +52,6 @@ export function createServer(deps: ServerDeps): HttpServer {
   let listener: BunServer | null = null;
   let stopping = false;
   let stopped: Promise<void> | null = null;
-  let document: Promise<string> | null = null;
   /** Requests that were rebuilt, and what Bun knows them as. */
   const originals = new WeakMap<Request, Request>();
 
@@ -91,73 +68,28 @@ export function createServer(deps: ServerDeps): HttpServer {
 
   const addressOf = (request: Request) => listener?.requestIP(originals.get(request) ?? request)?.address ?? null;
 
-  const app = new Elysia({ strictPath: true, handler: { standardHostname: scheme === 'https' } })
-    .onError(({ error }) => {
-      throw error; // `answer` below words all errors in one place
-    })
-    .use(
-      runRoutes({
-        runs,
-        submitter,
-        sessions: deps.sessions ?? null,
-        streams,
-        readerOf,
-        wire,
-        logger,
-        limits,
-        keepOpen,
-      }),
-    )
-    .use(deps.sessions === undefined ? new Elysia() : sessionRoutes({ sessions: deps.sessions, limits }))
-    .use(fileRoutes({ ...(deps.files ?? NO_FILES), limits }))
-    .use(deps.lister === undefined ? new Elysia() : runListRoutes({ lister: deps.lister }))
-    .use(healthRoutes({ readiness, isStopping: () => stopping }))
-    .use(deps.metrics === undefined ? new Elysia() : metricsRoutes({ expose: deps.metrics }))
-    .use(
-      deps.status === undefined
-        ? new Elysia()
-        : statusRoutes({ report: deps.status, tokenRequired: access.required, addressOf }),
-    )
-    .use(settings.consoleEnabled === true ? consoleRoutes() : new Elysia())
-    .use(
-      docsRoutes({
-        document() {
-          document ??= describeAll();
-          return document;
-        },
-      }),
-    );
-  app.compile();
-  const stub =
-    deps.stub === undefined
-      ? null
-      : lateStub(
-          {
-            operations: deps.stub,
-            bodyTimeoutMs,
-            budget: createBodyBudget(Math.min(settings.maxPendingRequestBytes, STUB_PENDING_BYTES)),
-            keepOpen,
-          },
-          scheme === 'https',
-        );
-  const table = createRouteTable([
-    ...app.routes
-      .filter((route) => !isRunList(route))
-      .map(({ method, path, hooks }) => ({ method, path, open: isOpen(hooks.detail) })),
-    ...(stub === null ? [] : STUB_ROUTES),
-  ]);
-
-  async function describeAll(): Promise<string> {
-    const own = app.routes.map(({ method, path, hooks }) => ({ method, path, detail: hooks.detail }));
-    return openApiDocument([...own, ...((await stub?.described()) ?? [])], access.required);
-  }
+  const { groups, runList } = createRouteGroups(deps, {
+    streams,
+    readerOf,
+    wire,
+    limits,
+    keepOpen,
+    addressOf,
+    isStopping: () => stopping,
+    secured: access.required,
+    standardHostname: scheme === 'https',
+  });
+  const table = createRouteTable(groups);
+  /** What the table would say of a request that asks for a list of runs, if it knew of them. */
+  const listVerdict: Verdict | null =
+    runList === null ? null : { kind: 'route', pattern: '/runs', open: false, to: runList };
 
   async function handle(request: Request): Promise<Response> {
     const started = clock.nowMicros();
     const requestId = requestIdOf(request);
     const { path, query } = parseTarget(request.url);
-    const lists = deps.lister !== undefined && asksForRuns(request.method, path, query);
-    const verdict: Verdict = lists ? RUN_LIST : table.check(request.method, path);
+    const lists = listVerdict !== null && asksForRuns(request.method, path, query);
+    const verdict: Verdict = lists ? listVerdict : table.check(request.method, path);
     const scope = beginRequest(request, verdict, requestId);
     let route: string | null = null;
     let response: Response;
@@ -200,7 +132,7 @@ export function createServer(deps: ServerDeps): HttpServer {
     try {
       const refusal = verdict.open || !access.required ? null : await access.refusal(request);
       if (refusal !== null) throw refusal;
-      return await (stub?.owns(route) ? stub.fetch(request) : app.fetch(request));
+      return await verdict.to.fetch(request);
     } catch (error) {
       if (error instanceof NotFoundError) return notFound(); // Elysia reads a URL in a way that the table does not
       const expected = answerFor(error);

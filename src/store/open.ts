@@ -1,5 +1,5 @@
 // Which store the settings ask for, opened and fanned out; and the look at it that `dify-agent check` takes.
-// The only file of this room that app.ts and cli/ need.
+// The only file of this room that app.ts and cli/ need. Of the two kinds only the one that is asked for is loaded.
 
 import type { Clock } from '../base/clock.ts';
 import type { Settings } from '../config/settings.ts';
@@ -10,10 +10,7 @@ import { createWire } from '../protocol/wire.ts';
 import { StoreOpenError } from './errors.ts';
 import { createLive, type LiveStore } from './live.ts';
 import { probed } from './probed.ts';
-import { createRedisStore } from './redis.ts';
-import { openConnection, probeRedis, type RedisAddress } from './redis-probe.ts';
-import { openSqliteStore } from './sqlite.ts';
-import { probeDatabase } from './sqlite-file.ts';
+import type { RedisAddress } from './redis-probe.ts';
 
 /** What the room reads of the settings. */
 export type StoreSettings = Pick<
@@ -48,6 +45,7 @@ export async function openStore(
   const url = parseStoreUrl(settings.storeUrl);
   const { probe = NO_PROBE } = deps;
   if (url.kind === 'redis') return openRedisStore(settings, deps, probe);
+  const { openSqliteStore } = await import('./sqlite.ts');
   const sqlite = openSqliteStore({
     path: url.path,
     retentionSeconds: settings.runRetentionSeconds,
@@ -70,7 +68,8 @@ export async function openStore(
  */
 export async function probeStore(settings: StoreSettings): Promise<string> {
   const url = parseStoreUrl(settings.storeUrl);
-  if (url.kind === 'redis') return probeRedis(settings);
+  if (url.kind === 'redis') return (await import('./redis-probe.ts')).probeRedis(settings);
+  const { probeDatabase } = await import('./sqlite-file.ts');
   return `sqlite:${url.path} (${probeDatabase(url.path)})`;
 }
 
@@ -79,6 +78,10 @@ async function openRedisStore(
   { logger, clock }: { readonly logger: Logger; readonly clock: Clock },
   probe: Probe,
 ): Promise<OpenStore> {
+  const [{ createRedisStore }, { openConnection }] = await Promise.all([
+    import('./redis.ts'),
+    import('./redis-probe.ts'),
+  ]);
   const { connection, report } = await openConnection(settings, 'dify-agent');
   if (report.warning !== null) logger.warn(report.warning);
   const redis = createRedisStore({

@@ -4,11 +4,16 @@ import { parseTarget, runIdOf } from '../../src/server/target.ts';
 
 describe('the route table', () => {
   const table = createRouteTable([
-    { method: 'POST', path: '/runs' },
-    { method: 'GET', path: '/runs/:run_id' },
-    { method: 'GET', path: '/v1.0/x', open: true },
-    { method: 'PUT', path: '/both/:id' },
-    { method: 'DELETE', path: '/both/:id' },
+    {
+      routes: [
+        { method: 'POST', path: '/runs' },
+        { method: 'GET', path: '/runs/:run_id' },
+        { method: 'GET', path: '/v1.0/x', open: true },
+        { method: 'PUT', path: '/both/:id' },
+      ],
+      to: 1,
+    },
+    { routes: [{ method: 'DELETE', path: '/both/:id' }], to: 2 },
   ]);
 
   test('a path of slashes costs no more than its length', () => {
@@ -16,10 +21,11 @@ describe('the route table', () => {
   });
 
   test('knows paths, methods and their allow header', () => {
-    expect(table.check('POST', '/runs')).toEqual({ kind: 'route', pattern: '/runs', open: false });
-    expect(table.check('GET', '/runs/%20')).toEqual({ kind: 'route', pattern: '/runs/:run_id', open: false });
+    expect(table.check('POST', '/runs')).toEqual({ kind: 'route', pattern: '/runs', open: false, to: 1 });
+    expect(table.check('GET', '/runs/%20')).toMatchObject({ kind: 'route', pattern: '/runs/:run_id' });
     expect(table.check('GET', '/runs')).toEqual({ kind: 'method_not_allowed', pattern: '/runs', allow: 'POST' });
     expect(table.check('GET', '/both/1')).toMatchObject({ allow: 'PUT, DELETE' });
+    expect(table.check('DELETE', '/both/1')).toMatchObject({ to: 2 });
     expect(table.check('HEAD', '/runs/1')).toMatchObject({ kind: 'method_not_allowed', allow: 'GET' });
     expect(table.check('HEAD', '/v1.0/x')).toMatchObject({ kind: 'route', open: true });
     expect(table.check('GET', '/v1a0/x')).toEqual({ kind: 'not_found' });
@@ -28,10 +34,11 @@ describe('the route table', () => {
   });
 
   test('a method is open only if it says so itself', () => {
-    const mixed = createRouteTable([
+    const routes = [
       { method: 'GET', path: '/a/:id', open: true },
       { method: 'DELETE', path: '/a/:id' },
-    ]);
+    ];
+    const mixed = createRouteTable([{ routes, to: null }]);
     expect(mixed.check('GET', '/a/1')).toMatchObject({ kind: 'route', open: true });
     expect(mixed.check('DELETE', '/a/1')).toMatchObject({ kind: 'route', open: false });
   });

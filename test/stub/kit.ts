@@ -2,14 +2,14 @@
 // the server's library (node:http).
 
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
-import { Elysia } from 'elysia';
 import type { Clock } from '../../src/base/clock.ts';
 import { loadSettings } from '../../src/config/load.ts';
 import { type ExecutionContext, executionContextConfig } from '../../src/protocol/execution-context.ts';
 import { answerFor } from '../../src/server/errors.ts';
+import { STUB_PATHS } from '../../src/server/paths.ts';
 import { internalServerError } from '../../src/server/responses.ts';
+import { lateRouteApp } from '../../src/server/route-app.ts';
 import { createRouteTable, methodNotAllowed, notFound, redirect } from '../../src/server/route-table.ts';
-import { STUB_ROUTES } from '../../src/server/routes/late-stub.ts';
 import { stubRoutes } from '../../src/server/routes/stub.ts';
 import { parseTarget } from '../../src/server/target.ts';
 import { createStub, type Stub, type StubSettingsPart } from '../../src/stub/stub.ts';
@@ -92,26 +92,20 @@ export function startStub(variables: Readonly<Record<string, string>>, clock = t
   const log: Entry[] = [];
   let patient = 0;
   const stub = createStub(settingsOf(variables), { clock, logger: recordingLogger(log), userAgent: 'dify-agent/test' });
-  const app = new Elysia({ strictPath: true, handler: { standardHostname: false } })
-    .onError(({ error }) => {
-      throw error;
-    })
-    .use(
-      stubRoutes({
-        operations: () => stub.operations(),
-        bodyTimeoutMs: 5_000,
-        keepOpen(request) {
-          patient += 1;
-          server.timeout(request, 0);
-          return () => {
-            patient -= 1;
-            server.timeout(request, 60);
-          };
-        },
-      }),
-    );
-  app.compile();
-  const table = createRouteTable(STUB_ROUTES);
+  const plugin = () =>
+    stubRoutes({
+      operations: () => stub.operations(),
+      bodyTimeoutMs: 5_000,
+      keepOpen(request) {
+        patient += 1;
+        server.timeout(request, 0);
+        return () => {
+          patient -= 1;
+          server.timeout(request, 60);
+        };
+      },
+    });
+  const table = createRouteTable([{ routes: STUB_PATHS, to: lateRouteApp(async () => plugin(), false) }]);
   const server = Bun.serve({
     hostname: '127.0.0.1',
     port: 0,
@@ -125,7 +119,7 @@ export function startStub(variables: Readonly<Record<string, string>>, clock = t
       if (verdict.kind === 'redirect') return redirect(verdict.path, query, request.headers.get('host'), 'http');
       if (verdict.kind === 'method_not_allowed') return methodNotAllowed(request.method, verdict.allow);
       try {
-        return await app.fetch(request);
+        return await verdict.to.fetch(request);
       } catch (error) {
         return answerFor(error) ?? internalServerError();
       }

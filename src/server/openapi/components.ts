@@ -51,11 +51,11 @@ export function createComponentBuilder(names: ReadonlyMap<Rule, string>): Compon
     return { $ref: `#/components/schemas/${name}` };
   }
 
-  /** The own keywords. TypeBox' notes (`~kind`) and defaults that are made anew each time are not JSON Schema. */
+  /** The own keywords. Defaults that are made anew each time are not JSON Schema; TypeBox' and our own notes are symbols. */
   function members(value: object): Members {
     const copy: Members = {};
     for (const [key, member] of Object.entries(value)) {
-      if (key.startsWith('~') || member === undefined || member === COMPUTED_DEFAULT) continue;
+      if (member === undefined || member === COMPUTED_DEFAULT) continue;
       copy[key] = rewrite(member);
     }
     return copy;

@@ -1,9 +1,8 @@
-// Probes: `/healthz` says that the process serves, `/readyz` whether it can take runs (and why not).
+// Probes: `/healthz` says that the process serves, `/readyz` whether it can take runs (and why not). How they look in the OpenAPI
+// document is in health-operations.ts.
 
 import { Elysia } from 'elysia';
 import { errorText } from '../../base/errors.ts';
-import { list, literal, model, required, str } from '../../protocol/dialect.ts';
-import { describe } from '../openapi/operation.ts';
 import { jsonResponse } from '../responses.ts';
 
 export interface HealthRoutesDeps {
@@ -20,9 +19,8 @@ const READY = '{"status":"ready"}';
 
 /** The plugin with the two probes. */
 export function healthRoutes({ readiness, isStopping }: HealthRoutesDeps) {
-  const operations = healthOperations();
   return new Elysia({ name: 'health' })
-    .get('/healthz', () => jsonResponse(200, HEALTHY), { parse: 'none', detail: operations.live })
+    .get('/healthz', () => jsonResponse(200, HEALTHY), { parse: 'none' })
     .get(
       '/readyz',
       async () => {
@@ -30,7 +28,7 @@ export function healthRoutes({ readiness, isStopping }: HealthRoutesDeps) {
         const problems = await askReadiness(readiness);
         return problems.length === 0 ? jsonResponse(200, READY) : notReady(problems);
       },
-      { parse: 'none', detail: operations.ready },
+      { parse: 'none' },
     );
 }
 
@@ -48,39 +46,4 @@ async function askReadiness(readiness: () => Promise<readonly string[]>): Promis
   } finally {
     clearTimeout(timer);
   }
-}
-
-function healthOperations() {
-  const tags = ['health'];
-  const notReadySchema = model('NotReadyResponse', {
-    status: required(literal('not ready')),
-    problems: required(list(str())),
-  });
-  return {
-    live: describe({
-      operationId: 'healthz_get',
-      summary: 'Liveness',
-      tags,
-      open: true,
-      responses: {
-        200: {
-          description: 'The process serves',
-          schema: model('HealthResponse', { status: required(literal('ok')) }),
-        },
-      },
-    }),
-    ready: describe({
-      operationId: 'readyz_get',
-      summary: 'Readiness',
-      tags,
-      open: true,
-      responses: {
-        200: {
-          description: 'The process takes runs',
-          schema: model('ReadyResponse', { status: required(literal('ready')) }),
-        },
-        503: { description: 'It does not, and why', schema: notReadySchema },
-      },
-    }),
-  };
 }

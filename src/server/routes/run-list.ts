@@ -15,31 +15,14 @@ import { listOperation } from './run-list-operation.ts';
 /** How many runs a page has. */
 export const LIST_LIMIT: IntParameter = { name: 'limit', defaultValue: 50, ge: 1, le: 500 };
 
-/** One of these makes `GET /runs` a question for the list. */
-const PARAMETERS = ['status', 'tenant', 'q', 'after', 'limit'] as const;
-
-const PATH = '/runs';
-
 /** What is answered where no list is kept. */
 export const NOT_LISTED =
   'runs are not listed: with DIFY_AGENT_RUN_INDEX_ENABLED=true the server keeps an index of those that it creates in Redis';
 
-/** Whether a request asks for the list. `query`: with its `?`. */
-export function asksForRuns(method: string, path: string, query: string): boolean {
-  if (method !== 'GET' || path !== PATH || query === '') return false;
-  const given = new URLSearchParams(query);
-  return PARAMETERS.some((name) => given.has(name));
-}
-
-/** What the route table is not told: the path answers GET only to who asks for the list. */
-export function isRunList({ method, path }: { readonly method: string; readonly path: string }): boolean {
-  return method === 'GET' && path === PATH;
-}
-
 /** The plugin with the list. `lister` null: none is kept, and the route says so. */
 export function runListRoutes({ lister }: { readonly lister: RunLister | null }) {
   return new Elysia({ name: 'run-list' }).get(
-    PATH,
+    '/runs',
     async ({ request }) => {
       const query = readListQuery(queryOf(request.url));
       if (lister === null) throw new HttpError(501, NOT_LISTED);

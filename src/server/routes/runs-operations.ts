@@ -10,6 +10,7 @@ import {
   runStatusResponse,
 } from '../../protocol/runs.ts';
 import type { Wire } from '../../protocol/wire.ts';
+import type { DescribedRoute } from '../openapi/document.ts';
 import { runEventSchema } from '../openapi/events.ts';
 import { commonAnswers, describe, type Parameter, type ResponseDescription } from '../openapi/operation.ts';
 import { LIMIT, SNAPSHOT_POLICY_HEADER } from '../run-query.ts';
@@ -24,8 +25,20 @@ Header \`${SNAPSHOT_POLICY_HEADER}\`: what happens when the layers of \`session_
 
 ${RUN_SESSION_DESCRIPTION}`;
 
-/** The five operations, by the reference's function names; `newerKeys`: whether answers have the keys that came after the seed. */
-export function runOperations({ newerKeys }: Pick<Wire, 'newerKeys'>) {
+/** What runs.ts serves; `newerKeys`: whether answers have the keys that came after the seed. */
+export function describedRuns({ newerKeys }: Pick<Wire, 'newerKeys'>): readonly DescribedRoute[] {
+  const operations = runOperations(newerKeys);
+  return [
+    { method: 'POST', path: '/runs', detail: operations.createRun },
+    { method: 'GET', path: '/runs/:run_id', detail: operations.getRunStatus },
+    { method: 'POST', path: '/runs/:run_id/cancel', detail: operations.cancelRun },
+    { method: 'GET', path: '/runs/:run_id/events', detail: operations.getRunEvents },
+    { method: 'GET', path: '/runs/:run_id/events/sse', detail: operations.streamRunEvents },
+  ];
+}
+
+/** The five operations, by the reference's function names. */
+function runOperations(newerKeys: boolean) {
   const { error, invalid, unavailable } = commonAnswers();
   const runEvent = runEventSchema(newerKeys);
   const runId: Parameter = { name: 'run_id', in: 'path', required: true, schema: str() };

@@ -18,8 +18,7 @@ import { jsonResponse } from '../responses.ts';
 import { badCursor, readPageQuery, readSnapshotPolicy, readStreamCursor } from '../run-query.ts';
 import { readRunSession } from '../session-query.ts';
 import { queryOf, runIdOf } from '../target.ts';
-import { runOperations } from './runs-operations.ts';
-import { acceptedRun } from './sessions.ts';
+import { acceptedRun } from './sessions-answers.ts';
 
 /** What the run routes need. */
 export interface RunRoutesDeps {
@@ -49,7 +48,6 @@ export function runRoutes(deps: RunRoutesDeps) {
   const { runs, submitter, sessions, streams, readerOf, wire, limits, logger, keepOpen } = deps;
   const readCreate = bodyReader(createRunRequest, limits);
   const readCancel = bodyReader(cancelRunRequest, limits);
-  const operations = runOperations(wire);
 
   return new Elysia({ name: 'runs' })
     .post(
@@ -64,7 +62,7 @@ export function runRoutes(deps: RunRoutesDeps) {
         const record = await submitter.submit({ request: body, snapshotPolicy });
         return jsonResponse(202, printAnswer(record.run_id, record.status));
       },
-      { parse: 'none', detail: operations.createRun },
+      { parse: 'none' },
     )
     .get(
       '/runs/:run_id',
@@ -73,7 +71,7 @@ export function runRoutes(deps: RunRoutesDeps) {
         if (record === null) throw runNotFound();
         return jsonResponse(200, printRecord(record, wire.newerKeys));
       },
-      { parse: 'none', detail: operations.getRunStatus },
+      { parse: 'none' },
     )
     .post(
       '/runs/:run_id/cancel',
@@ -84,7 +82,7 @@ export function runRoutes(deps: RunRoutesDeps) {
         if (accepted) return jsonResponse(200, printAnswer(runId, 'cancelled'));
         throw status === null ? runNotFound() : new HttpError(409, `run already finished with status '${status}'`);
       },
-      { parse: 'none', detail: operations.cancelRun },
+      { parse: 'none' },
     )
     .get(
       '/runs/:run_id/events',
@@ -97,7 +95,7 @@ export function runRoutes(deps: RunRoutesDeps) {
         const body = eventPage(runId, after.text, events, { reader: readerOf(runId), logger });
         return jsonResponse(200, body, pageHeaders(events));
       },
-      { parse: 'none', detail: operations.getRunEvents },
+      { parse: 'none' },
     )
     .get(
       '/runs/:run_id/events/sse',
@@ -111,7 +109,7 @@ export function runRoutes(deps: RunRoutesDeps) {
         if (body instanceof ReadableStream) keepOpen(request);
         return new Response(body, { headers: STREAM_HEADERS });
       },
-      { parse: 'none', detail: operations.streamRunEvents },
+      { parse: 'none' },
     );
 }
 

@@ -5,7 +5,6 @@ import { Elysia } from 'elysia';
 import { sessionNotFound } from '../../managed/errors.ts';
 import { keyFault } from '../../managed/key.ts';
 import type { ManagedSessions } from '../../managed/sessions.ts';
-import type { AcceptedRun } from '../../managed/submit.ts';
 import { createRunRequest } from '../../protocol/runs.ts';
 import { stringifyJson } from '../../wiretext/json.ts';
 import type { BodyLimits } from '../body.ts';
@@ -15,7 +14,7 @@ import { jsonResponse } from '../responses.ts';
 import { readSnapshotPolicy } from '../run-query.ts';
 import { REV_HEADER, readChoice, readSessionsQuery, sessionKeyOf } from '../session-query.ts';
 import { queryOf } from '../target.ts';
-import { sessionAnswer } from './sessions-faults.ts';
+import { acceptedRun, sessionAnswer } from './sessions-answers.ts';
 import { forkRequest, sessionOperations } from './sessions-operations.ts';
 
 /** What the session routes need. */
@@ -112,15 +111,6 @@ export function sessionRoutes({ sessions, limits }: SessionRoutesDeps) {
       },
       { parse: 'none', detail: operations.fork },
     );
-}
-
-/** The answer to a run that a session took. */
-export function acceptedRun(submit: () => Promise<AcceptedRun>): Promise<Response> {
-  return sessionAnswer(async () => {
-    const { record, rev } = await submit();
-    const body = JSON.stringify({ run_id: record.run_id, status: record.status });
-    return jsonResponse(202, body, { [REV_HEADER]: String(rev) });
-  });
 }
 
 /** What cannot be a key names no session. */

@@ -6,6 +6,7 @@ import { createConnection } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createCodecs, PATHS } from '../../../src/stub/grpc/schema.ts';
+import type { StubGrpcOptions } from '../../../src/stub/grpc/server.ts';
 import { type FakeDifyApi, htmlPage, jsonError, startFakeDifyApi } from '../../fakes/dify-api.ts';
 import { until, within } from '../../support/until.ts';
 import { OTHER_SECRET, SECRET } from '../kit.ts';
@@ -42,8 +43,9 @@ afterAll(async () => {
 async function withGrpc(
   variables: Readonly<Record<string, string>>,
   use: (stub: TestGrpc) => Promise<void>,
+  options: Partial<StubGrpcOptions> = {},
 ): Promise<void> {
-  const one = await startGrpc(variables);
+  const one = await startGrpc(variables, options);
   try {
     await use(one);
   } finally {
@@ -395,6 +397,36 @@ describe('what is no call of ours', () => {
     } finally {
       await one.stop();
     }
+  });
+
+  test('connections on which nothing happens are closed, those with calls are not', async () => {
+    const options = { timings: { idleMs: 300, pingMs: 50 } };
+    await withGrpc(
+      { SERVER_SECRET_KEY: SECRET, INNER_API_URL: api.url, INNER_API_KEY: api.innerKey },
+      async (one) => {
+        const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+        const closings = [Buffer.alloc(0), Buffer.from('PRI * HT'), preface].map(async (said) => {
+          const closed = Promise.withResolvers<void>();
+          const socket = createConnection(one.port, '127.0.0.1');
+          socket.on('close', () => closed.resolve());
+          socket.on('error', () => {});
+          socket.on('data', () => {});
+          socket.write(said);
+          await closed.promise;
+        });
+        api.misbehave({ kind: 'hang' });
+        const abort = new AbortController();
+        const mine = { ...bearer(await one.token()), signal: abort.signal };
+        const call = refusalOf(one.client.createFileUploadRequest({ filename: 'x', mimetype: 'y' }, mine));
+        await until('the call to arrive', () => api.hanging() === 1);
+        await within('the silent connections to be closed', Promise.all(closings));
+        expect(api.hanging()).toBe(1);
+        abort.abort();
+        expect(await call).toStartWith('Canceled');
+        await until('the call to be cancelled', () => api.hanging() === 0);
+      },
+      options,
+    );
   });
 
   test('HTTP/1.1 and nonsense on the port', async () => {
