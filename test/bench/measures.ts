@@ -1,18 +1,19 @@
-// The measurements of issue SLICE, one function each: start, idle memory, throughput, cost of a chunk, idle streams,
-// active runs. Each starts its own server on the store it is given and returns figures; run.ts repeats and prints them.
+// The measurements of issue SLICE, one function each: start, idle memory, cost of a chunk, idle streams, active runs. Each starts its own server on the store it is given and returns figures; run.ts repeats and prints them.
 
 import { freePort } from '../faults/kill-loop.ts';
 import { FOREVER, plugin, scripted } from '../support/runs.ts';
 import { DAEMON_KEY, startProcess, type TestServer } from '../support/server.ts';
 import { until } from '../support/until.ts';
 import { startDaemonProcess } from './daemon-process.ts';
-import { type DriverResult, driveApart, driveWarm } from './driver.ts';
+import { driveApart } from './driver.ts';
 import { Connection, getRequest, postRequest } from './http1.ts';
 import { megabytes } from './proc.ts';
 import { type BenchStore, sqliteStore, withStore } from './stores.ts';
 
 /** A run with one chunk from the scripted model. */
 const ONE_CHUNK = JSON.stringify(scripted([[{ text: 'x' }]]));
+/** A run that says something and then nothing for ever. */
+const LONG_RUN = postRequest('/runs', JSON.stringify(scripted([[{ text: 'a' }, FOREVER]])));
 
 /** Milliseconds from spawning the binary to its first 200 of `path`. */
 export async function startUp(store: BenchStore = sqliteStore, path = '/healthz'): Promise<number> {
@@ -36,18 +37,6 @@ export async function startUp(store: BenchStore = sqliteStore, path = '/healthz'
 /** Resident MB of a server that answered its first requests. */
 export async function idleMemory(store: BenchStore = sqliteStore): Promise<number> {
   return withStore(store, {}, async (server) => settledMegabytes(server.pid));
-}
-
-/** One-chunk runs of the scripted model, POST and SSE to the terminal event. */
-export async function throughput(
-  concurrency: number,
-  runs: number,
-  store: BenchStore = sqliteStore,
-): Promise<DriverResult & { cpuMsPerRun: number }> {
-  return withStore(store, {}, async (server) => {
-    const warmUp = Math.min(runs, 10 * concurrency);
-    return driveWarm(server.pid, { url: server.url, body: ONE_CHUNK, concurrency, runs, warmUp });
-  });
 }
 
 /** What a run of `chunks` chunks costs beyond the fake daemon's own time, in µs per chunk. */
@@ -112,21 +101,44 @@ export function closeAll(connections: readonly Connection[]): void {
 }
 
 /** What an active run (scripted, in the middle of a long delay) adds to the resident memory, in KB. */
-export async function activeRuns(count: number, store: BenchStore = sqliteStore): Promise<number> {
+export interface ActiveRuns {
+  /** Of a server's first tenth of `count`, with what its code and its heap take the first time. */
+  readonly first: number;
+  /** Of the nine tenths that follow. */
+  readonly more: number;
+}
+
+/** The resident memory of `count` active runs, posted one after the other to a server that ran a thousand before. */
+export async function activeRuns(count: number, store: BenchStore = sqliteStore): Promise<ActiveRuns> {
   return withStore(store, {}, async (server) => {
-    await startRuns(server, 50);
-    const before = await settledMegabytes(server.pid);
-    await startRuns(server, count);
-    return ((await settledMegabytes(server.pid)) - before) * (1024 / count);
+    const { url, pid } = server;
+    await driveApart({ url, body: ONE_CHUNK, concurrency: 50, runs: 1_000, warmUp: 0 });
+    const few = Math.ceil(count / 10);
+    const before = await settledMegabytes(pid);
+    await startAndCount(url, few, few);
+    const between = await settledMegabytes(pid);
+    await startAndCount(url, count - few, count);
+    const after = await settledMegabytes(pid);
+    return { first: ((between - before) * 1024) / few, more: ((after - between) * 1024) / (count - few) };
   });
 }
 
+/** Posts runs that never end; resolves when so many are active in all. */
+async function startAndCount(url: string, runs: number, active: number): Promise<void> {
+  const connection = new Connection(url);
+  for (let left = runs; left > 0; left -= 1) await connection.send(LONG_RUN);
+  connection.close();
+  // Not on that connection: the status is only told to who names this machine as the host.
+  await until('the runs to be active', async () =>
+    (await (await fetch(`${url}/internal/status`, { proxy: false })).text()).includes(`"active":${active},`),
+  );
+}
+
 async function startRuns(server: TestServer, count: number): Promise<readonly string[]> {
-  const body = postRequest('/runs', JSON.stringify(scripted([[{ text: 'a' }, FOREVER]])));
   const connection = new Connection(server.url);
   const runIds: string[] = [];
   for (let index = 0; index < count; index += 1) {
-    runIds.push(/"run_id":"([^"]+)"/.exec((await connection.send(body)).body)?.[1] ?? '');
+    runIds.push(/"run_id":"([^"]+)"/.exec((await connection.send(LONG_RUN)).body)?.[1] ?? '');
   }
   for (const runId of runIds) {
     await until('a run to be active', async () =>

@@ -3,7 +3,7 @@
 // do not disturb, and as runs per second of the whole machine, on which they run too.
 
 import { until } from '../support/until.ts';
-import { type Block, type Load, type LoadResult, underLoad } from './reliability-measures.ts';
+import { type Block, type Load, type LoadResult, underLoad, warmUpRuns } from './reliability-measures.ts';
 import type { BenchStore } from './stores.ts';
 import { startAddressed } from './worker.ts';
 
@@ -81,8 +81,7 @@ async function compare(
   return {
     metrics: against(results.metrics),
     traces: against(results.traces),
-    // One more block was the warm-up.
-    tracedBytesPerRun: bytes / (load.runs * (rounds + 1)),
+    tracedBytesPerRun: bytes / (load.runs * rounds + warmUpRuns(load)),
   };
 }
 

@@ -11,6 +11,7 @@ import { until } from '../support/until.ts';
 import { startDaemonProcess } from './daemon-process.ts';
 import { driveApart } from './driver.ts';
 import { cpuMs } from './proc.ts';
+import { STEADY_AFTER_RUNS } from './steady.ts';
 import { type BenchStore, withStore } from './stores.ts';
 
 /** Milliseconds from sending a cancel until the daemon's socket is closed, sample by sample. */
@@ -128,8 +129,16 @@ export interface Load {
   readonly runs: number;
 }
 
+/** Smaller loads only show whether the bench works. */
+const WARM_FROM = 1_000;
+
 /** One block of a load on a server that is up. */
 export type Block = () => Promise<LoadResult>;
+
+/** The runs that a server of `underLoad` makes before its first block. */
+export function warmUpRuns({ chunks, runs }: Load): number {
+  return chunks === 0 && runs >= WARM_FROM ? STEADY_AFTER_RUNS : runs;
+}
 
 /** A server that is up and warm, for the length of `use`, which may ask for so many blocks. `settings`: of its environment. */
 export async function underLoad<T>(
@@ -139,7 +148,8 @@ export async function underLoad<T>(
   use: (block: Block) => Promise<T>,
   settings: Readonly<Record<string, string>> = {},
 ): Promise<T> {
-  const daemon = chunks === 0 ? null : await startDaemonProcess(chunks, runs * (blocks + 1));
+  const warmUp = warmUpRuns({ chunks, runs });
+  const daemon = chunks === 0 ? null : await startDaemonProcess(chunks, runs * blocks + warmUp);
   try {
     const env = { ...settings, ...(daemon === null ? {} : { DIFY_AGENT_PLUGIN_DAEMON_URL: daemon.url }) };
     const body = JSON.stringify(daemon === null ? scripted([[{ text: 'x' }]]) : plugin());
@@ -149,7 +159,7 @@ export async function underLoad<T>(
         const { perSecond } = await driveApart({ url, body, concurrency: 50, runs, warmUp: 0 });
         return { perSecond, cpuMsPerRun: (cpuMs(pid) - before) / runs };
       };
-      await block();
+      await driveApart({ url, body, concurrency: 50, runs: warmUp, warmUp: 0 });
       return use(block);
     });
   } finally {

@@ -19,7 +19,9 @@ export interface TokenCosts {
   readonly checkAgain: number;
 }
 
-/** What tokens cost on average of `count`, after as many to warm up. */
+const WARM_UPS = 3;
+
+/** What tokens cost on average of `count`, after three times as many to warm up: until the code that makes them is compiled. */
 export async function tokenCosts(count: number): Promise<TokenCosts> {
   const context = contextOf();
   const tokens = ownCodec();
@@ -27,12 +29,12 @@ export async function tokenCosts(count: number): Promise<TokenCosts> {
   const mint = async (): Promise<void> => {
     headers.push(`Bearer ${(await tokens.issue(context, 'abc12ff')).token}`);
   };
-  await inTurn(mint, count);
+  await inTurn(mint, WARM_UPS * count);
   const mintCost = await inTurn(mint, count);
   const check = (codec: TokenCodec) => async (i: number) => {
     if (!(await codec.check(headers[i] ?? '')).ok) throw new Error('the token is refused');
   };
-  await inTurn(check(ownCodec()), count);
+  await inTurn(check(ownCodec()), WARM_UPS * count);
   const checked = ownCodec();
   const first = await inTurn(check(checked), count);
   const known = Math.min(count, 1_000); // as many as are remembered at least

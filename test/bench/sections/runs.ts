@@ -1,13 +1,13 @@
 // Sections about runs: how many per second, what one costs, how fast events go through, how long they are under way.
 
-import { driveWarm } from '../driver.ts';
+import type { Draft, Limit } from '../figures.ts';
 import { growth } from '../growth-measures.ts';
 import { live } from '../live-measures.ts';
-import { chunkCost, throughput } from '../measures.ts';
+import { chunkCost } from '../measures.ts';
 import type { Bench, Sections } from '../section.ts';
+import { firstAndSteady, onServer, type SmallBlock, type SmallRuns, STEADY_AFTER_RUNS } from '../steady.ts';
 import { bytesPerRun, transactionsPerRun } from '../store-costs.ts';
 import { commands, connections, LONGEST_RUN_EVENTS, replay, streaming } from '../store-measures.ts';
-import { type BenchStore, withStore } from '../stores.ts';
 
 const BOTH = ['sqlite', 'redis'] as const;
 const SCRIPTED = 'scripted model';
@@ -33,42 +33,28 @@ export const runSections: Sections = {
   runs: {
     stores: BOTH,
     async measure(bench) {
-      for (const concurrency of [1, 50, 100, 1_000]) await scriptedRuns(bench, concurrency);
+      const { store, blocks, size, short } = bench;
+      await onServer(store, 'scripted', async (block) => {
+        await smallRuns(bench, block, { id: 'runs.50', model: SCRIPTED, cpu: { below: 0.4 }, least: 2_500 });
+        for (const concurrency of short ? [] : [1, 100, 1_000]) {
+          const results: SmallRuns[] = [];
+          while (results.length < blocks) {
+            results.push(await block({ runs: size(concurrency === 1 ? 3_000 : 10_000, 20), concurrency }));
+          }
+          reportRuns(bench, `runs.${concurrency}`, SCRIPTED, concurrency, results);
+        }
+      });
     },
   },
   daemon: {
     stores: BOTH,
-    async measure({ store, repeat, report, size }) {
-      const load = { runs: size(5_000, 20), chunks: 1, concurrency: size(50, 5) };
-      const results = await repeat(() => streaming(store, load));
-      const shared = { model: DAEMON, driver: '50 at once, POST + SSE to the end' } as const;
-      report({
-        ...{ ...shared, id: 'daemon', name: 'one-chunk runs, 50 at once', unit: 'runs/s' },
-        blocks: results.map(({ perSecond }) => perSecond),
-        floor: 'floor.runs',
-        note: results.map(({ p50, p95 }) => `p50 ${p50.toFixed(1)} p95 ${p95.toFixed(1)} ms`).join('; '),
-      });
-      report({
-        ...{ ...shared, id: 'daemon.cpu', name: 'server CPU per one-chunk run', unit: 'ms' },
-        blocks: results.map(({ cpuMsPerRun }) => cpuMsPerRun),
-      });
-    },
+    measure: (bench) =>
+      onServer(bench.store, 'daemon', (block) => smallRuns(bench, block, { id: 'daemon', model: DAEMON })),
   },
   failing: {
     stores: BOTH,
-    async measure({ store, repeat, report, size }) {
-      const results = await repeat(() => failingRuns(store, size(10_000, 20), size(50, 5)));
-      report({
-        id: 'failing',
-        name: 'instantly failing runs, 50 at once',
-        model: 'no model',
-        driver: '50 at once, a composition without a model, POST + SSE to the end',
-        unit: 'runs/s',
-        blocks: results.map(({ perSecond }) => perSecond),
-        floor: 'floor.runs',
-        note: results.map(({ cpuMsPerRun }) => `${cpuMsPerRun.toFixed(2)} CPU-ms/run`).join('; '),
-      });
-    },
+    measure: (bench) =>
+      onServer(bench.store, 'failing', (block) => smallRuns(bench, block, { id: 'failing', model: 'no model' })),
   },
   chunks: {
     stores: BOTH,
@@ -234,35 +220,55 @@ export const runSections: Sections = {
   },
 };
 
-async function scriptedRuns({ store, repeat, report, size, short }: Bench, concurrency: number): Promise<void> {
-  if (short && concurrency > 10) return;
-  const results = await repeat(() => throughput(concurrency, size(concurrency === 1 ? 2_000 : 5_000, 20), store));
-  const shared = { model: SCRIPTED, driver: `${concurrency} at once, POST + SSE to the end` } as const;
+interface SmallFigures {
+  readonly id: string;
+  readonly model: Draft['model'];
+  /** Limits that are not in the table of targets. */
+  readonly least?: number;
+  readonly cpu?: Limit;
+}
+
+/** Fifty at once: the first runs of a server, and blocks of those that follow (steady.ts). */
+async function smallRuns(bench: Bench, block: SmallBlock, { id, model, least, cpu }: SmallFigures): Promise<void> {
+  const { blocks, report, size } = bench;
+  const concurrency = size(50, 5);
+  const load = { runs: size(10_000, 20), concurrency };
+  const { first, steady } = await firstAndSteady(block, load, blocks, size(STEADY_AFTER_RUNS, 20));
+  reportRuns(bench, id, model, concurrency, steady, least === undefined ? null : { least }, cpu ?? null);
+  const shared = { model, driver: `${concurrency} at once, POST + SSE to the end` } as const;
+  const name = `${NAMES[id] ?? 'one-chunk runs'}, the first ${(load.runs / 2).toLocaleString('en-US')} of a server`;
+  report({ ...shared, id: `${id}.first`, name, unit: 'runs/s', blocks: [first.perSecond] });
   report({
-    ...{ ...shared, id: `runs.${concurrency}`, name: `one-chunk runs, ${concurrency} at once`, unit: 'runs/s' },
+    ...shared,
+    id: `${id}.first.cpu`,
+    name: `server CPU per run, ${name}`,
+    unit: 'ms',
+    blocks: [first.cpuMsPerRun],
+  });
+}
+
+const NAMES: Readonly<Record<string, string>> = { failing: 'instantly failing runs' };
+
+function reportRuns(
+  { report }: Bench,
+  id: string,
+  model: Draft['model'],
+  concurrency: number,
+  results: readonly SmallRuns[],
+  limit: Limit | null = null,
+  cpuLimit: Limit | null = null,
+): void {
+  const shared = { model, driver: `${concurrency} at once, POST + SSE to the end` } as const;
+  const name = NAMES[id] ?? 'one-chunk runs';
+  report({
+    ...{ ...shared, id, name: `${name}, ${concurrency} at once`, unit: 'runs/s', limit },
     blocks: results.map(({ perSecond }) => perSecond),
-    limit: concurrency === 50 ? { least: 2_500 } : null,
     floor: 'floor.runs',
     note: results.map(({ p50, p95 }) => `p50 ${p50.toFixed(1)} p95 ${p95.toFixed(1)} ms`).join('; '),
   });
   report({
-    ...{
-      ...shared,
-      id: `runs.${concurrency}.cpu`,
-      name: `server CPU per one-chunk run, ${concurrency} at once`,
-      unit: 'ms',
-    },
+    ...{ ...shared, id: `${id}.cpu`, name: `server CPU per run, ${name}, ${concurrency} at once`, unit: 'ms' },
+    limit: cpuLimit,
     blocks: results.map(({ cpuMsPerRun }) => cpuMsPerRun),
-    limit: concurrency === 50 ? { below: 0.4 } : null,
-  });
-}
-
-/** Accepted runs that fail at once, because their composition has no model. */
-function failingRuns(store: BenchStore, runs: number, concurrency: number) {
-  const layers = [{ name: 'prompt', type: 'plain.prompt', config: { user: 'Hello?' } }];
-  const body = JSON.stringify({ composition: { layers } });
-  return withStore(store, {}, async ({ url, pid }) => {
-    const warmUp = Math.min(runs, 10 * concurrency);
-    return driveWarm(pid, { url, body, end: 'run_failed', concurrency, runs, warmUp });
   });
 }
