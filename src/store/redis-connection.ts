@@ -2,6 +2,7 @@
 // Answers become values, RedisRefusal or LinkLostError; a server that stops answering ends the connection.
 
 import { LinkLostError, RedisRefusal } from './redis-errors.ts';
+import { ensureTracingCanBeOff } from './redis-tracing.ts';
 
 /** How long connecting, logging in and the first answers may take, ms. */
 export const CONNECT_DEADLINE_MS = 3_000;
@@ -58,6 +59,7 @@ export interface DialOptions {
 /** Connects, logs in, and makes sure that the server can serve. Rejects with UnsuitableServerError, RedisRefusal or what the socket said. */
 export async function dial(options: DialOptions): Promise<Connection> {
   const { deadlineMs = CONNECT_DEADLINE_MS, blockMs = 0 } = options;
+  ensureTracingCanBeOff();
   const { createClient, ErrorReply } = await import('redis');
   const client = createClient({
     url: options.url,
