@@ -33,17 +33,19 @@ const { values } = parseArgs({
 await main();
 
 async function main() {
+  for (const name of values.only) {
+    if (!(name in TARGETS)) throw new Error(`--only ${name}: use ${Object.keys(TARGETS).join(', ')}`);
+  }
   const out = join(root, values.out);
   rmSync(out, { recursive: true, force: true });
   mkdirSync(out, { recursive: true });
-  const { version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
+  const { name: product, version } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'));
   const revision = output('git', ['rev-parse', 'HEAD']);
   const changed = output('git', ['status', '--porcelain', '--untracked-files=no']) !== '';
 
   const files = [];
   for (const name of values.only) {
     const target = TARGETS[name];
-    if (target === undefined) throw new Error(`--only ${name}: use ${Object.keys(TARGETS).join(', ')}`);
     const path = join(out, name);
     build(target, path, revision);
     const sha256 = await digest(path);
@@ -51,9 +53,9 @@ async function main() {
     files.push({ name, target, sha256 });
   }
   writeFileSync(join(out, 'SHA256SUMS'), files.map(({ name, sha256 }) => `${sha256}  ${name}\n`).join(''));
-  writeFileSync(join(out, 'sbom.cdx.json'), sbom());
   const bun = output('node_modules/.bin/bun', ['--version']);
-  const about = { name: 'dify-agent', version, revision, changed, bun, files };
+  writeFileSync(join(out, 'sbom.cdx.json'), `${JSON.stringify(sbom(product, bun), null, 2)}\n`);
+  const about = { name: product, version, revision, changed, bun, files };
   writeFileSync(join(out, 'release.json'), `${JSON.stringify(about, null, 2)}\n`);
   copyFileSync(join(root, 'docs/ops/dify-agent.service'), join(out, 'dify-agent.service'));
   console.log(readFileSync(join(out, 'SHA256SUMS'), 'utf8').trimEnd());
@@ -75,15 +77,22 @@ async function checkAgain(target, name, revision, sha256) {
   }
 }
 
-/** CycloneDX, of the packages that are compiled in: those that serve only development are left out. */
-function sbom() {
-  return output('npm', [
-    'sbom',
-    '--package-lock-only',
-    '--omit=dev',
-    '--sbom-format=cyclonedx',
-    '--sbom-type=application',
-  ]);
+/**
+ * CycloneDX, of the packages that are compiled in: those that serve only development are left out. One of these is inside all
+ * the same: Bun is what executes the rest.
+ */
+function sbom(product, bun) {
+  const words = ['sbom', '--package-lock-only', '--sbom-format=cyclonedx', '--sbom-type=application'];
+  const all = JSON.parse(output('npm', words));
+  const bill = JSON.parse(output('npm', [...words, '--omit=dev']));
+  const runtime = all.components.find(({ name, version }) => name === 'bun' && version === bun);
+  if (runtime === undefined) throw new Error(`package-lock.json does not name bun ${bun}, which compiles`);
+  bill.components.push({ ...runtime, scope: 'required' });
+  bill.dependencies.push({ ref: runtime['bom-ref'], dependsOn: [] });
+  bill.dependencies.find(({ ref }) => ref === bill.metadata.component['bom-ref']).dependsOn.push(runtime['bom-ref']);
+  // npm takes the name of the folder that the clone happens to be in.
+  bill.metadata.component.name = product;
+  return bill;
 }
 
 async function digest(path) {

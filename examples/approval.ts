@@ -1,8 +1,9 @@
 // Human approval: the agent may not deploy without a person's yes. The run ends with the question, nothing waits on the server; the
 // session keeps the question until somebody answers it, in this process or in another one, in a minute or in a week.
 //
-//   npm run demo                                     (or any running server that has the scripted model)
-//   bun examples/approval.ts http://127.0.0.1:8000 approve      (or: reject)
+// Needs a running server that has the scripted model: README.md of this folder starts one.
+//
+//   npx bun examples/approval.ts http://127.0.0.1:8000 approve      (or: reject)
 //
 // In a program of your own the imports are 'dify-agent/client' and 'dify-agent/sessions'; here they are the source, so that nothing
 // has to be built.

@@ -1,8 +1,9 @@
 // Asking a human: the run ends with a question; the answer, hours later, is the start of another run. Nothing waits inside
 // the server meanwhile. When the session is over, a last run without a model cleans up.
 //
-//   npm run demo                                              (or any running server that has the scripted model)
-//   bun examples/ask-a-human.ts http://127.0.0.1:8000 "No, wait."      (without an answer it says "Yes.")
+// Needs a running server that has the scripted model: README.md of this folder starts one.
+//
+//   npx bun examples/ask-a-human.ts http://127.0.0.1:8000 "No, wait."      (without an answer it says "Yes.")
 //
 // To ask a real model, replace the layer `llm` by the two layers in `pluginModel` of poll-a-run.ts.
 

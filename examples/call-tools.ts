@@ -1,7 +1,8 @@
 // Tools: what the model calls, what comes back, and what happens when it calls one wrongly.
 //
-//   npm run demo                    (or any running server that has the scripted model)
-//   bun examples/call-tools.ts      (another address: bun examples/call-tools.ts http://127.0.0.1:5050)
+// Needs a running server that has the scripted model: README.md of this folder starts one.
+//
+//   npx bun examples/call-tools.ts      (another address: npx bun examples/call-tools.ts http://127.0.0.1:5050)
 //
 // Model and tools are scripted here: turn k of the script is the model's k-th answer. `pluginTools` at the end is the layer
 // that brings real ones from Dify's plugin daemon (docs/layers/plugin-tools.md).

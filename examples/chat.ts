@@ -1,9 +1,10 @@
 // A chat that remembers: every line of the input is a turn of one session. With a file as its second argument the conversation
 // is there again tomorrow; what happens when this process dies in the middle of a turn is the library's worry.
 //
-//   npm run demo                                  (or any running server that has the scripted model)
-//   bun examples/chat.ts                          (type, and end with Ctrl-D)
-//   bun examples/chat.ts http://127.0.0.1:5050 chat.db
+// Needs a running server that has the scripted model: README.md of this folder starts one.
+//
+//   npx bun examples/chat.ts                          (type, and end with Ctrl-D)
+//   npx bun examples/chat.ts http://127.0.0.1:8000 chat.db
 //
 // In a program of your own the imports are 'dify-agent/client', 'dify-agent/sessions' and 'dify-agent/sessions/sqlite'; here they
 // are the source, so that nothing has to be built.

@@ -1,8 +1,9 @@
 // Poll with the client: start a run, then ask for its events page by page until the one that ends it. For jobs that look now and
 // then, and for networks that let no stream through.
 //
-//   npm run demo                      (or any running server that has the scripted model)
-//   bun examples/client-poll.ts       (another address: bun examples/client-poll.ts http://127.0.0.1:5050)
+// Needs a running server that has the scripted model: README.md of this folder starts one.
+//
+//   npx bun examples/client-poll.ts       (another address: npx bun examples/client-poll.ts http://127.0.0.1:5050)
 //
 // In a program of your own the import is 'dify-agent/client'; here it is the source, so that nothing has to be built.
 

@@ -1,8 +1,9 @@
 // Stream with the client: text as it comes, tool calls as they happen. Connections that break are replaced from the last event on;
 // Ctrl-C cancels the run on the server, too.
 //
-//   npm run demo                      (or any running server that has the scripted model)
-//   bun examples/client-stream.ts     (another address: bun examples/client-stream.ts http://127.0.0.1:5050)
+// Needs a running server that has the scripted model: README.md of this folder starts one.
+//
+//   npx bun examples/client-stream.ts     (another address: npx bun examples/client-stream.ts http://127.0.0.1:5050)
 //
 // In a program of your own the import is 'dify-agent/client'; here it is the source, so that nothing has to be built.
 

@@ -1,7 +1,8 @@
 // Poll a run: post a composition, ask for its events until the terminal one, print the answer.
 //
-//   npm run demo                      (or any running server that has the scripted model)
-//   bun examples/poll-a-run.ts        (another address: bun examples/poll-a-run.ts http://127.0.0.1:5050)
+// Needs a running server that has the scripted model: README.md of this folder starts one.
+//
+//   npx bun examples/poll-a-run.ts        (another address: npx bun examples/poll-a-run.ts http://127.0.0.1:5050)
 //
 // Nothing but fetch is needed. The model here is scripted, so that it works without keys; `pluginModel` at the end
 // shows the layers that ask a real one through Dify's plugin daemon.

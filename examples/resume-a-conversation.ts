@@ -1,8 +1,9 @@
 // Resume a conversation: the second turn continues where the first one ended. The server keeps no session of yours:
 // a run ends with a *session snapshot*, and whoever posts it with the next run goes on from there.
 //
-//   npm run demo                              (or any running server that has the scripted model)
-//   bun examples/resume-a-conversation.ts     (another address: … http://127.0.0.1:5050)
+// Needs a running server that has the scripted model: README.md of this folder starts one.
+//
+//   npx bun examples/resume-a-conversation.ts     (another address: … http://127.0.0.1:5050)
 //
 // To ask a real model, replace the layer `llm` by the two layers in `pluginModel` of poll-a-run.ts.
 

@@ -1,7 +1,8 @@
 // Stream a run: read its server-sent events as they happen, and go on after the last one seen when the connection drops.
 //
-//   npm run demo                      (or any running server that has the scripted model)
-//   bun examples/stream-a-run.ts      (another address: bun examples/stream-a-run.ts http://127.0.0.1:5050)
+// Needs a running server that has the scripted model: README.md of this folder starts one.
+//
+//   npx bun examples/stream-a-run.ts      (another address: npx bun examples/stream-a-run.ts http://127.0.0.1:5050)
 //
 // To ask a real model, replace the layer `llm` by the two layers in `pluginModel` of poll-a-run.ts.
 

@@ -1,7 +1,8 @@
 // Structured output: the answer is an object that fits a JSON Schema. One that does not fit goes back to the model, once.
 //
-//   npm run demo                           (or any running server that has the scripted model)
-//   bun examples/structured-output.ts      (another address: bun examples/structured-output.ts http://127.0.0.1:5050)
+// Needs a running server that has the scripted model: README.md of this folder starts one.
+//
+//   npx bun examples/structured-output.ts      (another address: npx bun examples/structured-output.ts http://127.0.0.1:5050)
 //
 // To ask a real model, replace the layer `llm` by the two layers in `pluginModel` of poll-a-run.ts.
 

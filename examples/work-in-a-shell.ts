@@ -1,7 +1,7 @@
 // Work in a shell: the agent builds a small program in one run and uses it in the next one. The workspace is on shellctl's side
 // and lives as long as the session; the snapshot of a run is how the next one finds it.
 //
-//   bun examples/work-in-a-shell.ts      (another address: bun examples/work-in-a-shell.ts http://127.0.0.1:5050)
+//   npx bun examples/work-in-a-shell.ts      (another address: npx bun examples/work-in-a-shell.ts http://127.0.0.1:5050)
 //
 // It needs a server with the scripted model and with a shellctl (docs/layers/shell.md). To ask a real model, replace the layer
 // `llm` by the two layers in `pluginModel` of poll-a-run.ts.

@@ -1,8 +1,9 @@
 // A workflow with two agents, as the Agent nodes of a Dify workflow: the first collects facts as an object, the second writes about
 // them; a review sends the second one back to its own conversation. When the workflow is over, one call cleans up both.
 //
-//   npm run demo                      (or any running server that has the scripted model)
-//   bun examples/workflow.ts          (another address: bun examples/workflow.ts http://127.0.0.1:5050)
+// Needs a running server that has the scripted model: README.md of this folder starts one.
+//
+//   npx bun examples/workflow.ts          (another address: npx bun examples/workflow.ts http://127.0.0.1:5050)
 //
 // In a program of your own the imports are 'dify-agent/client' and 'dify-agent/sessions'; here they are the source, so that nothing
 // has to be built.

@@ -1,11 +1,11 @@
 // Serves the page and the client library that it imports. Any static file server will do, once the library is one file:
 //
-//   bun build dify-agent/client --target browser --minify --outfile client.js
+//   bun build node_modules/dify-agent/dist/lib/client/index.js --target browser --minify --outfile client.js
 //
 // To try it: a server that lets this page's origin in, and this program beside it.
 //
 //   DIFY_AGENT_CORS_ORIGINS=http://127.0.0.1:8080 DIFY_AGENT_STORE_URL=sqlite::memory: DIFY_AGENT_ENABLE_SCRIPTED_MODEL=true npm start
-//   bun examples/browser-page/serve.ts                 (another port: bun examples/browser-page/serve.ts 9000)
+//   npx bun examples/browser-page/serve.ts                 (another port: npx bun examples/browser-page/serve.ts 9000)
 
 const CLIENT = new URL('../../src/client/index.ts', import.meta.url).pathname;
 const TYPES: Readonly<Record<string, string>> = { html: 'text/html; charset=utf-8', js: 'text/javascript' };

@@ -101,7 +101,8 @@ export class Client {
   /** Starts a run. One attempt: whether a lost answer means a run, the server knows by `idempotency_key`. */
   async createRun(request: CreateRunRequest, options: CallOptions = {}): Promise<CreateRunResponse> {
     // Callers without a compiler.
-    if (typeof request?.composition !== 'object') throw invalid('request must be a CreateRunRequest');
+    if (typeof request?.composition !== 'object')
+      throw invalid('request must be a CreateRunRequest: an object with a composition');
     return this.#call(
       { operation: 'createRun', method: 'POST', path: '/runs', body: request, ...options },
       readCreated,
@@ -211,7 +212,8 @@ export class Client {
     options: CallOptions,
     timeoutMs?: number,
   ): Promise<CancelRunResponse> {
-    const body = { reason: request.reason ?? null, message: request.message ?? null };
+    // Callers without a compiler hand in null, as in Python.
+    const body = { reason: request?.reason ?? null, message: request?.message ?? null };
     const path = `${runPath(runId)}/cancel`;
     return this.#call({ operation: 'cancelRun', method: 'POST', path, body, ...options, timeoutMs }, readCancelled);
   }

@@ -10,16 +10,27 @@ import {
   DifyAgentTimeoutError,
   messageOf,
 } from './errors.ts';
-import { Body, checkNumbers, discard, escaped, httpError, redirected, runPath, send, type Transport } from './http.ts';
-import { readEvent } from './parse.ts';
-import { type Frame, FrameReader, FrameTooLargeError } from './sse.ts';
+import {
+  Body,
+  checkNumbers,
+  discard,
+  escaped,
+  exchange,
+  httpError,
+  redirected,
+  runPath,
+  send,
+  type Transport,
+} from './http.ts';
+import { readEvent, readPage, readStatus } from './parse.ts';
+import { type Frame, FrameReader, FrameTooLargeError, MAX_FRAME_CHARS } from './sse.ts';
 import { pause, Stop } from './stop.ts';
 import { isTerminal, type RunEvent } from './types.ts';
 
 export { pause };
 
 export interface StreamOptions {
-  /** Events after this cursor, exclusive; default `0-0`: all. */
+  /** Events after this cursor, exclusive; default `0-0`: all. Behind the last event of a run there are none. */
   readonly after?: string;
   readonly signal?: AbortSignal;
   /** Sent with every request of the stream. */
@@ -41,6 +52,7 @@ export interface StreamOptions {
 
 const DEFAULT_IDLE_MS = 30_000;
 const SILENT = 'SSE stream was silent for too long';
+const ENDED = 'SSE stream ended before a terminal event';
 /** The longest pause, in first pauses. */
 const MAX_BACKOFF = 30;
 /** The longest that a server's `Retry-After` is obeyed. */
@@ -79,6 +91,8 @@ async function* eventsOf(
   let cursor = options.after ?? '0-0';
   let failures = 0;
   let ended = false;
+  // A cursor may be that of the run's end. What follows one event of a stream is not in doubt any more.
+  let mayBeBehind = cursor !== '0-0';
   const stop = new Stop(signal, deadlineMs);
   left.addEventListener('abort', stop.stop);
   const check = (): void => {
@@ -89,7 +103,7 @@ async function* eventsOf(
     while (!left.aborted) {
       check();
       const connection = new Connection(idleTimeoutMs, stop.signal);
-      let problem: unknown = 'SSE stream ended before a terminal event';
+      let problem: unknown = ENDED;
       try {
         const body = await connection.open(transport, path + escaped(cursor), options.headers);
         for (;;) {
@@ -100,6 +114,7 @@ async function* eventsOf(
             if (isBehind(event.id, cursor)) continue;
             cursor = event.id;
             failures = 0;
+            mayBeBehind = false;
             ended ||= isTerminal(event);
             yield event;
             if (ended && untilTerminal) return;
@@ -115,6 +130,16 @@ async function* eventsOf(
         connection.close();
       }
       if (ended) return;
+      if (mayBeBehind && (problem === ENDED || connection.isSilent)) {
+        try {
+          if (await isBehindAll(transport, runId, cursor, options.headers, stop.signal)) return;
+          mayBeBehind = false;
+        } catch (error) {
+          if (left.aborted) return;
+          check();
+          problem = mendable(error);
+        }
+      }
       // A silent run behind a proxy that cuts every minute is no reason to give up.
       if (connection.livedMs >= (idleTimeoutMs || DEFAULT_IDLE_MS) / 2) failures = 0;
       failures += 1;
@@ -128,6 +153,23 @@ async function* eventsOf(
   } finally {
     stop.release();
   }
+}
+
+/** Whether a run is over and has no event after the cursor. In this order: an event that is not there then never comes. */
+async function isBehindAll(
+  transport: Transport,
+  runId: string,
+  cursor: string,
+  headers: StreamOptions['headers'],
+  signal: AbortSignal,
+): Promise<boolean> {
+  const path = runPath(runId);
+  const look = { method: 'GET', headers, signal } as const;
+  const { status } = await exchange(transport, { ...look, operation: 'getRun', path }, readStatus);
+  if (status === 'running') return false;
+  const page = `${path}/events?after=${escaped(cursor)}&limit=1`;
+  const request = { ...look, operation: 'getEvents', path: page, maxChars: MAX_FRAME_CHARS };
+  return (await exchange(transport, request, readPage)).events.length === 0;
 }
 
 /** One response. To be closed. */

@@ -12,7 +12,7 @@ import {
 import type { StreamOptions } from '../../src/client/stream.ts';
 import type { RunEvent } from '../../src/client/types.ts';
 import { until, within } from '../support/until.ts';
-import { all, cancelled, delta, errorOf, event, failed, frame, ids, started, succeeded } from './events.ts';
+import { all, cancelled, delta, errorOf, event, failed, frame, ids, record, started, succeeded } from './events.ts';
 import { type Handler, json, openStream, type RawServer, SSE, startRawServer, stream, text } from './raw-server.ts';
 
 let server: RawServer;
@@ -27,6 +27,11 @@ afterEach(() => server.close());
 /** Reconnects at once. */
 const FAST = { reconnectDelayMs: 1 } satisfies StreamOptions;
 const read = (options: StreamOptions = {}) => all(client.streamEvents('run-1', { ...FAST, ...options }));
+/** A page of events. */
+const page = (...events: readonly string[]): Handler =>
+  text(200, `{"run_id":"run-1","events":[${events.join(',')}],"next_cursor":null}`, {
+    'content-type': 'application/json',
+  });
 const cursors = () => server.requests.map(({ path }) => new URL(path, server.url).searchParams.get('after'));
 
 describe('the request', () => {
@@ -211,6 +216,64 @@ describe('reconnecting', () => {
     server.answer(json(503, { detail: 'no' }), stream(succeeded('9-0')));
     await read({ after: '5-3' });
     expect(cursors()).toEqual(['5-3', '5-3']);
+  });
+
+  test('behind the last event of a run there is nothing: it asks once, and ends', async () => {
+    server.answer(stream(': keepalive\n\n'), json(200, record('failed')), page());
+    expect(await read({ after: '7-0', maxReconnects: 0 })).toEqual([]);
+    expect(server.requests.map(({ path }) => path)).toEqual([
+      '/runs/run-1/events/sse?after=7-0',
+      '/runs/run-1',
+      '/runs/run-1/events?after=7-0&limit=1',
+    ]);
+  });
+
+  test('there it ends, too, where a server keeps the stream open in silence', async () => {
+    server.answer(openStream(': keepalive\n\n'), json(200, record('cancelled')), page());
+    expect(await read({ after: '7-0', idleTimeoutMs: 30, maxReconnects: 0, headers: { 'x-a': '1' } })).toEqual([]);
+    expect(server.requests.map(({ headers }) => headers['x-a'])).toEqual(['1', '1', '1']);
+  });
+
+  test('a run that ended while it was asked about is read to its end', async () => {
+    server.answer(
+      stream(),
+      json(200, record('succeeded')),
+      page(event('8-0', 'run_started')),
+      stream(succeeded('9-0')),
+    );
+    expect(ids(await read({ after: '7-0' }))).toEqual(['9-0']);
+    expect(cursors()).toEqual(['7-0', null, '7-0', '7-0']);
+  });
+
+  test('a run that goes on is not asked about again', async () => {
+    server.answer(stream(), json(200, record('running')), stream(), stream(), stream(succeeded('9-0')));
+    expect(ids(await read({ after: '7-0' }))).toEqual(['9-0']);
+    expect(cursors()).toEqual(['7-0', null, '7-0', '7-0', '7-0']);
+  });
+
+  test('an answer that cannot be had is asked for again, with the next connection', async () => {
+    server.answer(stream(), json(503, { detail: 'store unavailable' }), stream(), json(200, record('failed')), page());
+    expect(await read({ after: '7-0' })).toEqual([]);
+  });
+
+  test('a run that has expired in the meantime is an error', async () => {
+    server.answer(stream(), json(404, { detail: 'run not found' }));
+    expect(await errorOf(read({ after: '7-0' }))).toBeInstanceOf(DifyAgentNotFoundError);
+  });
+
+  test('an abort and a deadline end the asking', async () => {
+    const hold: Handler = () => {};
+    const abort = new AbortController();
+    server.answer(stream(), hold);
+    const reading = errorOf(read({ after: '7-0', signal: abort.signal }));
+    await until('the question', () => server.requests.length === 2);
+    abort.abort(new Error('enough'));
+    expect(await reading).toMatchObject({ message: 'enough' });
+    server.answer(stream(), hold);
+    expect(await errorOf(read({ after: '7-0', deadlineMs: 100 }))).toMatchObject({
+      name: 'DifyAgentTimeoutError',
+      message: "stream of run 'run-1' exceeded its timeout",
+    });
   });
 
   test('what a server repeats is not repeated: at, before and across 64-bit ids', async () => {
@@ -619,7 +682,7 @@ describe('the signal', () => {
       left = connection.closed;
       connection.head(200, SSE);
       await connection.write(started('1-0'));
-    }, stream());
+    }, json(503, { detail: 'no' }));
     for (const options of [{}, { after: '9-0', reconnectDelayMs: 60_000 }]) {
       const events = client.streamEvents('run-1', options);
       if (options.after === undefined) await events.next();

@@ -4,15 +4,15 @@
 import { afterAll, beforeAll, describe, expect, test } from 'bun:test';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import * as library from '../../src/client/index.ts';
+import { listVariables } from '../../src/config/variables.ts';
 import { type FakeDaemon, lastItem, startFakeDaemon, toolCallItem } from '../fakes/plugin-daemon.ts';
 import { ROOT } from '../support/binary.ts';
 import { startServer, type TestServer } from '../support/server.ts';
 import { within } from '../support/until.ts';
 
 const PAGES = ['client', 'agent-sessions', 'migrating-from-python'] as const;
-const OTHERS = ['cli'];
 const text = (page: string): string => readFileSync(join(ROOT, 'docs', `${page}.md`), 'utf8');
 
 let folder: string;
@@ -139,16 +139,39 @@ test('the client guide names every builder, error and method', () => {
 /** Exported for those who look for them; the guide shows their neighbours. */
 const HELPERS = ['cleanupComposition', 'isTerminal', 'thinkingOf'];
 
-test('links lead somewhere, to their headings too', () => {
-  for (const page of [...PAGES, ...OTHERS]) {
-    for (const [, target = '', heading] of text(page).matchAll(/\]\(([^)#:]*)(?:#([^)]+))?\)/g)) {
-      const path = target === '' ? join(ROOT, 'docs', `${page}.md`) : join(ROOT, 'docs', target);
-      expect({ page, target, exists: existsSync(path) }).toEqual({ page, target, exists: true });
-      if (heading === undefined || !path.endsWith('.md')) continue;
-      const headings = [...readFileSync(path, 'utf8').matchAll(/^#+ (.+)$/gm)].map(([, title = '']) => anchorOf(title));
-      expect({ page, target, headings }).toMatchObject({ headings: expect.arrayContaining([heading]) });
-    }
+/** Every page that a reader may come across, by its path from the root. */
+const EVERY_PAGE = ['README.md', 'CHANGELOG.md', 'examples/README.md', ...new Bun.Glob('docs/**/*.md').scanSync(ROOT)];
+const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8');
+
+test.each(EVERY_PAGE)('links of %s lead somewhere, to their headings too', (page) => {
+  for (const [, target = '', heading] of read(page).matchAll(/\]\(([^)#:\s]*)(?:#([^)\s]+))?\)/g)) {
+    const path = target === '' ? page : join(dirname(page), target);
+    expect({ target, exists: existsSync(join(ROOT, path)) }).toEqual({ target, exists: true });
+    if (heading === undefined || !path.endsWith('.md')) continue;
+    const headings = [...read(path).matchAll(/^#+ (.+)$/gm)].map(([, title = '']) => anchorOf(title));
+    expect({ target, headings }).toMatchObject({ headings: expect.arrayContaining([heading]) });
   }
+});
+
+/** Read by the commands, in sandboxes, by tests. */
+const OTHERS_READ = [
+  'DIFY_AGENT_URL',
+  'DIFY_AGENT_STUB_AUTH_JWE',
+  'DIFY_AGENT_STUB_DRIVE_BASE',
+  'DIFY_AGENT_TEST_PYTHON',
+];
+
+// docs/configuration.md is written from the list itself, with the names of older versions.
+test.each(EVERY_PAGE.filter((page) => page !== 'docs/configuration.md'))('variables of %s are read', (page) => {
+  const known = new Set([...listVariables().map(({ name }) => name), ...OTHERS_READ]);
+  const named = [...read(page).matchAll(/\bDIFY_AGENT_[A-Z0-9_]*[A-Z0-9]\b/g)].map(([name]) => name);
+  expect(named.filter((name) => !known.has(name))).toEqual([]);
+});
+
+test.each(EVERY_PAGE)('commands of %s are in package.json', (page) => {
+  const { scripts } = JSON.parse(read('package.json')) as { readonly scripts: Readonly<Record<string, string>> }; // ours
+  const names = [...read(page).matchAll(/\bnpm run ([a-z][a-z:]*)/g)].map(([, name = '']) => name);
+  expect(names.filter((name) => !(name in scripts))).toEqual([]);
 });
 
 /** As GitHub makes them. */

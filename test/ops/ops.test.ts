@@ -6,7 +6,9 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { listVariables } from '../../src/config/variables.ts';
+import { freePort } from '../faults/kill-loop.ts';
 import { ensureBinary } from '../support/binary.ts';
+import { within } from '../support/until.ts';
 
 const OPS = join(import.meta.dir, '../../docs/ops');
 const read = (name: string) => readFileSync(join(OPS, name), 'utf8');
@@ -38,11 +40,63 @@ describe('the systemd unit', () => {
 
   test('calls commands that exist', async () => {
     const binary = await ensureBinary();
-    const words = [...unit.matchAll(/^Exec\w+=\/usr\/local\/bin\/dify-agent (\w+)/gm)].map(([, word]) => word);
-    expect(words).toEqual(['check', 'serve', 'ready']);
+    const words = [...unit.matchAll(/^Exec\w+=.*?\/usr\/local\/bin\/dify-agent (\w+)/gm)].map(([, word]) => word);
+    expect(words).toEqual(['serve', 'ready']);
     const { stdout } = spawnSync(binary, ['help'], { encoding: 'utf8' });
     for (const word of words) expect(stdout).toContain(`\n  ${word}`);
   });
+
+  /** What systemd does with the commands, where there is none: the server, then whether it counts as started. */
+  async function start(state: string, settings: Readonly<Record<string, string>>) {
+    const here = unit
+      .replaceAll('/usr/local/bin/dify-agent', await ensureBinary())
+      .replaceAll('/var/lib/dify-agent', state)
+      .replaceAll('$$', '$');
+    const of = (name: string) => [...here.matchAll(new RegExp(`^${name}=(.+)$`, 'gm'))].map(([, value = '']) => value);
+    const env = {
+      PATH: process.env.PATH ?? '',
+      ...Object.fromEntries(of('Environment').map((line) => line.split(/=(.*)/s, 2))),
+      ...settings,
+    };
+    // Their quotes are a shell's.
+    const spawn = (line: string, more: Readonly<Record<string, string>> = {}) =>
+      Bun.spawn(['sh', '-c', `exec ${line}`], {
+        cwd: state,
+        env: { ...env, ...more },
+        stdout: 'ignore',
+        stderr: 'ignore',
+      });
+    expect(of('ExecStartPre')).toEqual([]);
+    const [server = '', ...rest] = of('ExecStart');
+    const [post = '', ...others] = of('ExecStartPost');
+    expect([...rest, ...others]).toEqual([]);
+    const main = spawn(server);
+    const started = await within('ExecStartPost', spawn(post, { MAINPID: String(main.pid) }).exited, 30_000);
+    return { main, started };
+  }
+
+  test('starts the server, ends it and starts it again, though no plugin daemon is there: it may come up later', async () => {
+    const state = mkdtempSync(join(folder, 'state-'));
+    const [port, nobody] = [await freePort(), await freePort()];
+    const settings = {
+      DIFY_AGENT_PORT: String(port),
+      DIFY_AGENT_URL: `http://127.0.0.1:${port}`,
+      DIFY_AGENT_PLUGIN_DAEMON_URL: `http://127.0.0.1:${nobody}`,
+    };
+    for (const _ of ['once', 'again']) {
+      const { main, started } = await start(state, settings);
+      expect(started).toBe(0);
+      main.kill(/^KillSignal=(SIG\w+)$/m.exec(unit)?.[1] as 'SIGTERM'); // what stands there is a signal's name
+      expect(await within('the end', main.exited, 30_000)).toBe(0);
+    }
+  }, 60_000);
+
+  test('does not wait for a server that a wrong setting keeps from starting', async () => {
+    const state = mkdtempSync(join(folder, 'state-'));
+    const url = `http://127.0.0.1:${await freePort()}`;
+    const { main, started } = await start(state, { DIFY_AGENT_PORT: 'none', DIFY_AGENT_URL: url });
+    expect([await main.exited, started]).toEqual([1, 1]);
+  }, 60_000);
 
   test('is one that systemd accepts', async () => {
     // Where systemd is: it is not part of every machine that runs these tests.
@@ -77,6 +131,19 @@ describe('the image', () => {
     expect(JSON.parse(stdout)).toMatchObject({ name: 'dify-agent' });
   }, 30_000);
 });
+
+test.each(['compose.yaml', 'README.md', '../security.md'])(
+  'the token that %s tells to make fits into a URL',
+  (name) => {
+    const commands = [...read(name).matchAll(/openssl (rand -\w+ \d+)/g)].map(([, words = '']) => words.split(' '));
+    expect(commands).not.toEqual([]);
+    for (const words of commands) {
+      const token = spawnSync('openssl', words, { encoding: 'utf8' }).stdout.trim();
+      expect(new URL(`http://dify:${token}@agent:8000`).password).toBe(token);
+      expect(token.length).toBeGreaterThanOrEqual(32);
+    }
+  },
+);
 
 describe('Kubernetes', () => {
   // The shape is what the file says; the assertions below fail where it does not.
