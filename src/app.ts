@@ -20,6 +20,7 @@ import type { Logger } from './observe/logger.ts';
 import type { SlotFigures } from './observe/metrics/sources.ts';
 import type { Probe } from './observe/probe.ts';
 import { createSight } from './observe/sight.ts';
+import { withLayerTypes } from './observe/status.ts';
 import { openTraces } from './observe/traces/open.ts';
 import { createPluginDaemonClient, type PluginDaemonClient } from './peers/plugin-daemon/client.ts';
 import { createShellctlClient, type LoadedShellctlClient } from './peers/shellctl/client.ts';
@@ -168,7 +169,7 @@ async function open(settings: Settings, logger: Logger): Promise<Running> {
       },
       maxActiveRuns,
       streams: () => server.streams(),
-      slots: () => slotsOf(settings, daemon, sandbox?.client ?? null),
+      slots: () => slotsOf(settings, daemon, sandbox?.client ?? null, stub),
       lease: store.lease,
       stopping: () => scheduler.isStopping,
     });
@@ -176,6 +177,10 @@ async function open(settings: Settings, logger: Logger): Promise<Running> {
       settings,
       probe,
       ...views,
+      status: withLayerTypes(
+        views.status,
+        layerTypes.map(({ typeId }) => typeId),
+      ),
       runs: store,
       submitter: scheduler,
       ...(settings.runIndexEnabled === false ? {} : { lister: store.lister }),
@@ -191,7 +196,7 @@ async function open(settings: Settings, logger: Logger): Promise<Running> {
       clock,
       version: VERSION,
     });
-    const grpc = await openGrpc(settings, stub, logger);
+    const grpc = await openGrpc(settings, stub, { logger, probe });
     if (grpc !== null) closers.push(() => grpc.stop());
     const { url } = await server.start();
     sessions.start();
@@ -214,14 +219,16 @@ async function open(settings: Settings, logger: Logger): Promise<Running> {
 
 /** How busy the connections to the peers are. */
 function slotsOf(
-  { pluginDaemon, shellctl }: Settings,
+  { pluginDaemon, shellctl, difyApi }: Settings,
   daemon: Pick<PluginDaemonClient, 'load'>,
   shell: Pick<LoadedShellctlClient, 'load'> | null,
+  stub: Pick<Stub, 'load'>,
 ): readonly SlotFigures[] {
-  const ofDaemon = { peer: 'plugin_daemon', ...daemon.load(), limit: pluginDaemon.maxConnections } as const;
-  return shell === null
-    ? [ofDaemon]
-    : [ofDaemon, { peer: 'shellctl', ...shell.load(), limit: shellctl.maxConnections }];
+  const slots: SlotFigures[] = [{ peer: 'plugin_daemon', ...daemon.load(), limit: pluginDaemon.maxConnections }];
+  if (shell !== null) slots.push({ peer: 'shellctl', ...shell.load(), limit: shellctl.maxConnections });
+  const ofApi = stub.load();
+  if (ofApi !== null) slots.push({ peer: 'dify_api', ...ofApi, limit: difyApi.maxConnections });
+  return slots;
 }
 
 /** The way to shellctl; null: none is configured. */
@@ -242,7 +249,11 @@ async function openSandbox({ shellctl }: Settings, userAgent: string, probe: Pro
 }
 
 /** The stub's gRPC service, where one of its URLs is `grpc://`. The library is loaded then only. */
-async function openGrpc(settings: Settings, stub: Stub, logger: Logger) {
+async function openGrpc(
+  settings: Settings,
+  stub: Stub,
+  { logger, probe }: { readonly logger: Logger; readonly probe: Probe },
+) {
   const publicUrl = stubAddresses(settings.stub)?.grpcUrl ?? null;
   if (publicUrl === null) return null;
   const [{ createStubGrpcServer }, { bindAddress }] = await Promise.all([
@@ -256,6 +267,7 @@ async function openGrpc(settings: Settings, stub: Stub, logger: Logger) {
     bind: bindAddress(publicUrl, grpcBindAddress),
     tls: certFile === null || keyFile === null ? null : { certFile, keyFile },
     logger,
+    probe,
   });
   const port = await grpc.start();
   logger.info('agent stub listens for gRPC', { port, public_url: publicUrl });

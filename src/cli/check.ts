@@ -9,7 +9,16 @@ import { stubWarnings } from '../config/stub.ts';
 import { printable } from '../config/variable.ts';
 import { createRedactor } from '../observe/redact.ts';
 import { EXIT, type Io } from './io.ts';
-import { accessFindings, type Finding, probeDaemon, probeShellctl, probeStore, probeTls } from './probe.ts';
+import {
+  accessFindings,
+  type Finding,
+  probeDaemon,
+  probeDifyApi,
+  probeGrpcBind,
+  probeShellctl,
+  probeStore,
+  probeTls,
+} from './probe.ts';
 
 /** Prints the report. */
 export async function check(io: Io): Promise<number> {
@@ -24,31 +33,39 @@ export async function check(io: Io): Promise<number> {
   return findings.every(({ ok }) => ok) ? EXIT.ok : EXIT.failed;
 }
 
-async function findingsOf({ problems, settings }: Configuration): Promise<readonly Finding[]> {
-  if (settings === null) return problems.map((text) => ({ ok: false, text }));
-  const [store, daemon, shell, tls] = await Promise.all([
+async function findingsOf({ problems, warnings, settings }: Configuration): Promise<readonly Finding[]> {
+  const overruled = warnings.map(warning);
+  if (settings === null) return [...problems.map((text) => ({ ok: false, text })), ...overruled];
+  const [store, daemon, shell, tls, difyApi, grpc] = await Promise.all([
     probeStore(settings),
     probeDaemon(settings.pluginDaemon),
     probeShellctl(settings.shellctl),
     probeTls(settings.tls),
+    probeDifyApi(settings.difyApi),
+    probeGrpcBind(settings.stub),
   ]);
   // Peers' texts may repeat what they were sent; our own problems above never do.
   const redactor = createRedactor(configuredSecrets(settings));
   const clean = ({ ok, text }: Finding): Finding => ({ ok, text: redactor.text(text) });
   return [
     { ok: true, text: 'configuration' },
+    ...overruled,
     ...accessFindings(settings),
     ...tls,
     clean(store),
     ...daemon.map(clean),
-    ...shell.map(clean),
+    ...[...shell, ...difyApi, ...grpc].map(clean),
     {
       ok: true,
       text: `scripted model: ${settings.enableScriptedModel ? 'ON (test.scripted_llm is registered)' : 'off'}`,
     },
     { ok: true, text: tracesText(settings) },
-    ...stubWarnings(settings).map((text) => ({ ok: true, text: `warning: ${text}` })),
+    ...stubWarnings(settings).map(warning),
   ];
+}
+
+function warning(text: string): Finding {
+  return { ok: true, text: `warning: ${text}` };
 }
 
 /** Whether several variables together switch tracing on. The collector is not asked: the server starts without it. */

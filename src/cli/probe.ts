@@ -1,10 +1,18 @@
-// What `check` asks of the world outside: do the store, the plugin daemon and shellctl answer, can the certificate be used?
-// Nothing is changed there. Who may call is the one finding that needs no asking.
+// What `check` asks of the world outside: do the store, the plugin daemon, shellctl and the Dify API answer, can the certificate
+// be used and the address of gRPC be bound? Nothing is changed there. Who may call is the one finding that needs no asking.
 
 import { errorText } from '../base/errors.ts';
 import { VERSION } from '../base/version.ts';
 import { accessWarnings } from '../config/access.ts';
-import type { PluginDaemonSettings, Settings, ShellctlSettings, TlsSettings } from '../config/settings.ts';
+import type {
+  DifyApiSettings,
+  PluginDaemonSettings,
+  Settings,
+  ShellctlSettings,
+  StubSettings,
+  TlsSettings,
+} from '../config/settings.ts';
+import { difyApiAddress, stubAddresses } from '../config/stub.ts';
 import { maskUrl } from '../observe/redact.ts';
 
 /** How long a peer may take to answer. */
@@ -29,7 +37,6 @@ export async function probeStore(settings: Settings): Promise<Finding> {
 
 /** Whether anything speaks HTTP at the daemon's URL. The key is not sent: any status counts. */
 export async function probeDaemon({ url, apiKey }: PluginDaemonSettings): Promise<readonly Finding[]> {
-  const shown = maskUrl(url);
   const findings: Finding[] = [];
   if (apiKey === '') {
     findings.push({
@@ -37,19 +44,60 @@ export async function probeDaemon({ url, apiKey }: PluginDaemonSettings): Promis
       text: 'DIFY_AGENT_PLUGIN_DAEMON_API_KEY is empty: the daemon refuses calls without it',
     });
   }
+  return [...findings, await probeHttp('plugin daemon', url)];
+}
+
+/** Whether anything speaks HTTP at the Dify API's URL, as above; nothing where none is configured. */
+export async function probeDifyApi(settings: DifyApiSettings): Promise<readonly Finding[]> {
+  const address = difyApiAddress(settings);
+  return address === null ? [] : [await probeHttp('Dify API', address.baseUrl)];
+}
+
+/** Asks for the URL itself, without key and user info: any status is an answer. */
+async function probeHttp(name: string, url: string): Promise<Finding> {
+  const shown = maskUrl(url);
   const target = new URL(url);
-  // fetch would send the user info; the probe needs none.
   target.username = '';
   target.password = '';
   try {
-    // The daemon is called past any proxy (spec 03 §2.1), so the probe is too.
+    // Peers are called past any proxy (spec 03 §2.1), so the probe is too.
     const response = await fetch(target, { redirect: 'manual', signal: AbortSignal.timeout(PROBE_MS), proxy: false });
     await response.body?.cancel();
-    findings.push({ ok: true, text: `plugin daemon: ${shown} answers (HTTP ${response.status})` });
+    return { ok: true, text: `${name}: ${shown} answers (HTTP ${response.status})` };
   } catch (error) {
-    findings.push({ ok: false, text: `plugin daemon: ${shown} does not answer: ${reasonOf(error)}` });
+    return { ok: false, text: `${name}: ${shown} does not answer: ${reasonOf(error)}` };
   }
-  return findings;
+}
+
+/** Whether the gRPC service of the Agent Stub could listen; nothing where no URL of it is `grpc://`. */
+export async function probeGrpcBind(settings: StubSettings): Promise<readonly Finding[]> {
+  const publicUrl = stubAddresses(settings)?.grpcUrl ?? null;
+  if (publicUrl === null) return [];
+  const { bindAddress } = await import('../stub/grpc/bind.ts');
+  const address = bindAddress(publicUrl, settings.grpcBindAddress);
+  try {
+    await bindOnce(address);
+    return [{ ok: true, text: `agent stub: gRPC can listen on ${address}` }];
+  } catch (error) {
+    return [{ ok: false, text: `agent stub: gRPC cannot listen on ${address}: ${reasonOf(error)}` }];
+  }
+}
+
+/** Takes an address for a moment. @throws what the system says */
+async function bindOnce(address: string): Promise<void> {
+  const { createServer } = await import('node:net');
+  const colon = address.lastIndexOf(':');
+  const host = address.slice(0, colon).replace(/^\[(.*)\]$/, '$1');
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const server = createServer();
+  server.on('error', reject);
+  server.listen({ host, port: Number(address.slice(colon + 1)), exclusive: true }, resolve);
+  try {
+    await within(PROBE_MS, promise);
+  } finally {
+    // Resolves also where nothing was bound.
+    await new Promise((closed) => server.close(closed));
+  }
 }
 
 /** Whether shellctl answers and takes the token; nothing where none is configured. */
@@ -72,10 +120,18 @@ export async function probeShellctl(settings: ShellctlSettings): Promise<readonl
   }
 }
 
+const REASONS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: 'connection refused',
+  EADDRINUSE: 'another process listens there (a running server?)',
+  EADDRNOTAVAIL: 'this machine has no such address',
+  EACCES: 'permission denied',
+};
+
 function reasonOf(error: unknown): string {
   const late = error instanceof DOMException && error.name === 'TimeoutError';
-  const refused = error instanceof Error && 'code' in error && error.code === 'ECONNREFUSED';
-  return late ? `no answer within ${PROBE_MS / 1000} s` : refused ? 'connection refused' : errorText(error);
+  if (late) return `no answer within ${PROBE_MS / 1000} s`;
+  const code = error instanceof Error && 'code' in error ? error.code : null;
+  return (typeof code === 'string' ? REASONS[code] : undefined) ?? errorText(error);
 }
 
 /** Who may call, and what is dangerous about it. */

@@ -4,6 +4,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { errorText } from '../base/errors.ts';
+import { formOf } from '../client/question.ts';
 import { type CreateRunRequest, type DeferredToolCall, isTerminal, type TerminalEvent } from '../client/types.ts';
 import { Interrupted, type Interrupts, watchInterrupts } from './interrupts.ts';
 import { EXIT, type Io } from './io.ts';
@@ -152,7 +153,9 @@ async function show(
 /** The answer to a question, or null when it stays open. */
 async function answered(io: Io, call: DeferredToolCall, canAsk: boolean) {
   await io.print(describeQuestion(call));
-  const answer = io.ask !== null && canAsk && canBeTyped(call) ? await answerQuestion(call, io.ask) : null;
+  const form = formOf(call);
+  const isAsked = form !== null && canAsk && canBeTyped(form);
+  const answer = isAsked && io.ask !== null ? await answerQuestion(form, io.ask) : null;
   if (answer !== null) return answer;
   await io.complain('the question is open: post the next run with session_snapshot and deferred_tool_results');
   return null;

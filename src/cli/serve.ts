@@ -45,7 +45,8 @@ export async function serve(io: Io, parts: ServeParts = REAL_PARTS): Promise<num
   const stops = watchStops(io.events, logger);
   try {
     const app = (await parts.loadApp()).createApp(settings, { logger });
-    if (!(await started(app, settings, stops, logger))) return stops.exitCode();
+    const warnings = [...loaded.warnings, ...accessWarnings(settings), ...stubWarnings(settings)];
+    if (!(await started(app, { settings, warnings }, stops, logger))) return stops.exitCode();
     return await stoppedAfterRequest(app, stops, logger, parts.accidentStopMs);
   } catch (error) {
     const text = error instanceof CodedError ? error.message : `cannot start: ${errorText(error)}`;
@@ -58,7 +59,12 @@ export async function serve(io: Io, parts: ServeParts = REAL_PARTS): Promise<num
 }
 
 /** Starts the application. False: somebody insisted on the end before it was up; no run had been taken. */
-async function started(app: App, settings: Settings, stops: Stops, logger: Logger): Promise<boolean> {
+async function started(
+  app: App,
+  { settings, warnings }: { readonly settings: Settings; readonly warnings: readonly string[] },
+  stops: Stops,
+  logger: Logger,
+): Promise<boolean> {
   const starting = app.start();
   const insisted = aborted(stops.hurry);
   const first = await Promise.race([starting, insisted.promise]).finally(insisted.release);
@@ -75,7 +81,7 @@ async function started(app: App, settings: Settings, stops: Stops, logger: Logge
     wire: settings.wireVintage,
     access: settings.access.apiToken === null ? 'anonymous' : 'token',
   });
-  for (const warning of [...accessWarnings(settings), ...stubWarnings(settings)]) logger.warn(warning);
+  for (const warning of warnings) logger.warn(warning);
   if (settings.enableScriptedModel) {
     logger.warn('the scripted model is on: compositions may use test.scripted_llm', {
       variable: 'DIFY_AGENT_ENABLE_SCRIPTED_MODEL',

@@ -4,7 +4,7 @@
 import { accessProblems } from './access.ts';
 import type { RawSettings } from './raw.ts';
 import type { Settings } from './settings.ts';
-import { collect, type Environment, type Source } from './sources.ts';
+import { collect, type Environment, type Found, type Source } from './sources.ts';
 import { stubConflicts } from './stub.ts';
 import { closestName } from './suggest.ts';
 import { OTEL_PREFIX, traceProblems, traceSettings, tracesOff } from './traces.ts';
@@ -35,12 +35,19 @@ export interface Configuration {
   readonly unknown: readonly UnknownVariable[];
   /** One line each; empty exactly when there are settings. */
   readonly problems: readonly string[];
+  /** What is set and does not count because the same variable is set by its other name, one line each. */
+  readonly warnings: readonly string[];
   readonly settings: Settings | null;
 }
 
-/** The outcome of loading. `sources` is by variable name. */
+/** The outcome of loading. `sources` is by variable name; `warnings` as in Configuration. */
 export type LoadResult =
-  | { readonly ok: true; readonly settings: Settings; readonly sources: ReadonlyMap<string, Source> }
+  | {
+      readonly ok: true;
+      readonly settings: Settings;
+      readonly sources: ReadonlyMap<string, Source>;
+      readonly warnings: readonly string[];
+    }
   | { readonly ok: false; readonly problems: readonly string[] };
 
 /**
@@ -50,9 +57,10 @@ export type LoadResult =
  * @param cwd where `.env` and `dify-agent/.env` are looked for; null: read no file
  */
 export function loadSettings(env: Environment, cwd: string | null): LoadResult {
-  const { settings, readings, problems } = readConfiguration(env, cwd);
+  const { settings, readings, problems, warnings } = readConfiguration(env, cwd);
   if (settings === null) return { ok: false, problems };
-  return { ok: true, settings, sources: new Map(readings.map((reading) => [reading.variable.name, reading.source])) };
+  const sources = new Map(readings.map((reading) => [reading.variable.name, reading.source]));
+  return { ok: true, settings, sources, warnings };
 }
 
 /** Like loadSettings, with each variable's reading, also when there are problems. */
@@ -82,7 +90,27 @@ export function readConfiguration(env: Environment, cwd: string | null): Configu
   const unknown = [...found]
     .filter(([key]) => key.startsWith(PREFIX) && !known.includes(key) && !READ_ELSEWHERE.includes(key))
     .map(([key, { name, source }]) => ({ name, source, suggestion: closestName(key, known) }));
-  return { readings, unknown, problems, settings: problems.length === 0 ? finished(raw) : null };
+  const warnings = listVariables().flatMap((variable) => overruled(variable, found));
+  return { readings, unknown, problems, warnings, settings: problems.length === 0 ? finished(raw) : null };
+}
+
+/** Names of a variable that are set and lose against another of its names that says something else; never what they say. */
+function overruled(variable: Variable<unknown>, found: ReadonlyMap<string, Found>): readonly string[] {
+  const [winner, ...losers] = [variable.name, ...variable.aliases].flatMap((name) => {
+    const hit = found.get(name);
+    return hit === undefined ? [] : [{ name, hit }];
+  });
+  if (winner === undefined) return [];
+  const meaning = ({ text }: Found): string => {
+    const result = variable.parse(text);
+    return result.ok ? JSON.stringify(result.value) : `unreadable: ${text}`;
+  };
+  return losers
+    .filter(({ hit }) => meaning(hit) !== meaning(winner.hit))
+    .map(
+      ({ name, hit }) =>
+        `${name} (${hit.source}) is ignored: ${winner.name} (${winner.hit.source}) is set to another value`,
+    );
 }
 
 function fill(tree: object, read: (variable: Variable<unknown>) => unknown): object {

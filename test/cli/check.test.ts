@@ -1,20 +1,27 @@
 // The report of `check`, with a real store and a real HTTP server in the place of the daemon.
 
-import { expect, test } from 'bun:test';
+import { describe, expect, test } from 'bun:test';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { check } from '../../src/cli/check.ts';
 import { startFakeShellctl } from '../fakes/shellctl.ts';
 import { fakeIo } from './support.ts';
 
-async function withDaemon(use: (url: string, seen: Request[]) => Promise<void>): Promise<void> {
-  const seen: Request[] = [];
+/** What was asked: Bun forgets it when the request is over. */
+interface Seen {
+  readonly path: string;
+  readonly headers: Headers;
+}
+
+async function withDaemon(use: (url: string, seen: readonly Seen[]) => Promise<void>): Promise<void> {
+  const seen: Seen[] = [];
   const server = Bun.serve({
     port: 0,
     hostname: '127.0.0.1',
     fetch(request) {
-      seen.push(request);
+      seen.push({ path: new URL(request.url).pathname, headers: new Headers(request.headers) });
       return new Response('no such route', { status: 404 });
     },
   });
@@ -84,6 +91,24 @@ test('bad settings are listed with the rest of the configuration, and nothing is
   expect(io.printed()).not.toContain('store:');
 });
 
+test('a variable that is set by two of its names: which one wins is told, also beside problems, and no value', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'dify-agent-check-'));
+  try {
+    writeFileSync(join(folder, '.env'), 'DIFY_AGENT_API_TOKEN=\n');
+    const env = { DIFY_AGENT_RUN_API_TOKEN: 'hunter2', DIFY_AGENT_STORE_URL: 'sqlite::memory:' };
+    const line =
+      '  ok      warning: DIFY_AGENT_RUN_API_TOKEN (environment) is ignored: DIFY_AGENT_API_TOKEN (.env) is set to another value\n';
+    for (const more of [{}, { DIFY_AGENT_PORT: 'x' }]) {
+      const io = fakeIo([], { ...env, ...more }, folder);
+      await check(io);
+      expect(io.printed()).toContain(line);
+      expect(io.printed()).not.toContain('hunter2');
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
 test('shellctl is asked with its token: what it refuses is told, the token is not', async () => {
   const shellctl = startFakeShellctl();
   try {
@@ -103,4 +128,72 @@ test('shellctl is asked with its token: what it refuses is told, the token is no
   } finally {
     shellctl.stop();
   }
+});
+
+describe('the Agent Stub', () => {
+  const STUB = {
+    DIFY_AGENT_STORE_URL: 'sqlite::memory:',
+    DIFY_AGENT_SERVER_SECRET_KEY: 'A'.repeat(43),
+    DIFY_AGENT_DIFY_API_INNER_API_KEY: 'hunter2-inner',
+  };
+  const linesOf = async (env: Readonly<Record<string, string>>) => {
+    const io = fakeIo([], { ...STUB, ...env });
+    const code = await check(io);
+    expect(io.printed()).not.toContain('hunter2');
+    return { code, lines: io.printed().split('\n') };
+  };
+
+  test('the Dify API is asked without its key, and any answer counts', async () => {
+    await withDaemon(async (url, seen) => {
+      const { lines } = await linesOf({ DIFY_AGENT_DIFY_API_BASE_URL: `${url.replace('//', '//u:hunter2@')}/console` });
+      expect(lines).toContain(`  ok      Dify API: ${url.replace('//', '//********@')}/console answers (HTTP 404)`);
+      expect(seen.map(({ path }) => path)).toEqual(['/console']);
+      const sent = seen.flatMap(({ headers }) => [...headers]);
+      expect(sent.length).toBeGreaterThan(0);
+      expect(sent.join()).not.toContain('hunter2');
+      expect(sent.map(([name]) => name)).not.toContain('authorization');
+    });
+  });
+
+  test('an API that does not answer fails the check; none is not asked', async () => {
+    let dead = '';
+    await withDaemon(async (url) => {
+      dead = url;
+    });
+    const { code, lines } = await linesOf({ DIFY_AGENT_DIFY_API_BASE_URL: dead });
+    expect(code).toBe(1);
+    expect(lines).toContain(`  FAILED  Dify API: ${dead} does not answer: connection refused`);
+    const io = fakeIo([], { DIFY_AGENT_STORE_URL: 'sqlite::memory:' });
+    await check(io);
+    expect(io.printed()).not.toContain('Dify API:');
+    expect(io.printed()).not.toContain('gRPC');
+  });
+
+  test('where gRPC is to listen is tried, and left again', async () => {
+    await withDaemon(async (url) => {
+      const taken = new URL(url).port;
+      const grpc = (DIFY_AGENT_STUB_GRPC_BIND_ADDRESS: string) =>
+        linesOf({
+          DIFY_AGENT_DIFY_API_BASE_URL: url,
+          DIFY_AGENT_STUB_URL: 'grpc://agent.example.com:9091',
+          DIFY_AGENT_STUB_GRPC_BIND_ADDRESS,
+        });
+      expect((await grpc(`127.0.0.1:${taken}`)).lines).toContain(
+        `  FAILED  agent stub: gRPC cannot listen on 127.0.0.1:${taken}: another process listens there (a running server?)`,
+      );
+      expect((await grpc('192.0.2.1:9091')).lines).toContain(
+        '  FAILED  agent stub: gRPC cannot listen on 192.0.2.1:9091: this machine has no such address',
+      );
+      const free = createServer();
+      const port = await new Promise((resolve) =>
+        free.listen(0, '127.0.0.1', () => resolve((free.address() as AddressInfo).port)),
+      ); // a TCP server has one
+      await new Promise((closed) => free.close(closed));
+      for (let round = 0; round < 2; round += 1) {
+        expect((await grpc(`127.0.0.1:${port}`)).lines).toContain(
+          `  ok      agent stub: gRPC can listen on 127.0.0.1:${port}`,
+        );
+      }
+    });
+  });
 });

@@ -12,8 +12,8 @@ const ENV = {
 };
 
 /** Starts a server from source; resolves when it listens. */
-async function listeningServer() {
-  const server = Bun.spawn([process.execPath, MAIN], { env: ENV, stdout: 'ignore', stderr: 'pipe' });
+async function listeningServer(env: Readonly<Record<string, string>> = {}) {
+  const server = Bun.spawn([process.execPath, MAIN], { env: { ...ENV, ...env }, stdout: 'ignore', stderr: 'pipe' });
   const reader = server.stderr.getReader();
   const decoder = new TextDecoder();
   let log = '';
@@ -44,6 +44,20 @@ test('a reader of standard error that goes away does not end the server', async 
     for (let i = 0; i < 3; i++) expect((await fetch(`${url}/healthz`, { proxy: false })).status).toBe(200);
     server.kill('SIGTERM');
     expect(await server.exited).toBe(0);
+  } finally {
+    server.kill('SIGKILL');
+  }
+});
+
+test('a variable that loses against another of its names is told at the start, without its value', async () => {
+  const env = { DIFY_AGENT_API_TOKEN: 'hunter2-a', DIFY_AGENT_RUN_API_TOKEN: 'hunter2-b' };
+  const { server, readToEnd } = await listeningServer(env);
+  try {
+    server.kill('SIGTERM');
+    const log = await readToEnd();
+    const line = 'DIFY_AGENT_RUN_API_TOKEN (environment) is ignored: DIFY_AGENT_API_TOKEN (environment) is set to';
+    expect(log.split(line)).toHaveLength(2);
+    expect(log).not.toContain('hunter2');
   } finally {
     server.kill('SIGKILL');
   }

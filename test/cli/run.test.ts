@@ -315,6 +315,13 @@ describe('a question', () => {
     expect(printed).toContain('May I?');
   });
 
+  test('a call of another tool is shown as it is, and stays open', async () => {
+    server.answer(created, stream(asking({ query: 'x\u001b[2J' })));
+    const { code, printed } = await command(ioOf(['run', 'run.json'], {}, 'never asked'));
+    expect(code).toBe(4);
+    expect(printed).toContain('{"query":"x\\u001b[2J"}');
+  });
+
   test('of any shape is no crash', async () => {
     for (const args of [null, 'text', [], { fields: 'x', actions: 7 }, { fields: [null, 1, {}], actions: [null] }]) {
       server.answer(created, stream(asking(args as object)));

@@ -5,7 +5,7 @@ import { parseMetrics, quantileOf, rateOf, sumOf } from '../../src/console/overv
 import { readStatus } from '../../src/console/overview/status.ts';
 import { METRICS } from '../../src/observe/metrics/catalogue.ts';
 import { createMeter } from '../../src/observe/metrics/meter.ts';
-import { statusReport } from '../../src/observe/status.ts';
+import { statusReport, withLayerTypes } from '../../src/observe/status.ts';
 
 const NO_STREAMS = { open: 0, opened: 0, eventsSent: 0, bytesSent: 0, behind: 0, maxBehind: 0, stuck: 0 };
 
@@ -87,7 +87,8 @@ describe('the status', () => {
   test('something else is none, and members of other shapes are left out', () => {
     for (const bad of [null, [], 'x', 3]) expect(() => readStatus(bad)).toThrow('something else');
     const odd = readStatus({ version: 5, runs: { active: 'x', oldest: [3] }, peers: 7, process: null });
-    expect(odd).toMatchObject({ version: '', activeRuns: null, oldest: [], peers: [] });
+    expect(odd).toMatchObject({ version: '', activeRuns: null, oldest: [], peers: [], layerTypes: null });
+    expect(readStatus({ layer_types: ['a', 1, null] }).layerTypes).toEqual(['a']);
   });
 
   test('of our server is read whole', () => {
@@ -111,7 +112,8 @@ describe('the status', () => {
     meter.probe
       .peer({ peer: 'plugin_daemon', method: 'POST', operation: 'llm/invoke' })
       .end({ status: null, error: 'connect_failed' });
-    const read = readStatus(JSON.parse(JSON.stringify(statusReport(meter, sources, null))));
+    const report = withLayerTypes(() => statusReport(meter, sources, null), ['plain.prompt', 'dify.shell']);
+    const read = readStatus(JSON.parse(JSON.stringify(report())));
     expect(read).toMatchObject({
       version: '1',
       wire: '2026-06',
@@ -124,5 +126,6 @@ describe('the status', () => {
       ],
     });
     expect(read.uptimeMs).toBeGreaterThan(4_000);
+    expect(read.layerTypes).toEqual(['plain.prompt', 'dify.shell']);
   });
 });

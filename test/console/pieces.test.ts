@@ -5,7 +5,7 @@ import type { JsonValue, RunEvent } from '../../src/client/types.ts';
 import { age, bytes, count, duration, figure, instant } from '../../src/console/format.ts';
 import { createSizes, membersOf, parseExactly, rawNumber, unwrapped } from '../../src/console/json.ts';
 import { listPath } from '../../src/console/list/filters.ts';
-import { joined, lengthOf, readPage } from '../../src/console/list/rows.ts';
+import { joined, lengthOf, readPage, withNames } from '../../src/console/list/rows.ts';
 import { parseRoute, runHref } from '../../src/console/route.ts';
 import { conversationOf, messagesOf } from '../../src/console/run/conversation.ts';
 import { briefOf, EventLog, MAX_EVENTS } from '../../src/console/run/event-log.ts';
@@ -324,6 +324,16 @@ describe('a conversation', () => {
       messagesOf({ schema_version: 1, layers: [{ name: 'history', lifecycle_state: 'suspended', runtime_state: {} }] }),
     ).toBeNull();
   });
+});
+
+test('layers that the list of runs leaves out are named by the snapshot', () => {
+  const listed = [{ name: 'long…', type: 'plain.prompt', deps: null }];
+  const snapshot = { layers: [{ name: 'long name' }, { name: 'llm' }] };
+  expect(withNames(listed, snapshot)).toEqual([...listed, { name: 'llm', type: '' }]);
+  expect(withNames(listed, null)).toBe(listed);
+  expect(withNames([], snapshot).map(({ name }) => name)).toEqual(['long name', 'llm']);
+  const { rows } = readPage({ items: [{ run_id: 'r', layers: [], layers_omitted: 3 }, {}] });
+  expect(rows.map(({ layersOmitted }) => layersOmitted)).toEqual([3, 0]);
 });
 
 test('requests of this page are kept, the newest fifty', () => {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'bun:test';
+import { answerOf, formOf } from '../../src/client/question.ts';
 import type { DeferredToolCall, JsonValue } from '../../src/client/types.ts';
-import { answerOf, formOf, missingOf, requestFrom, resumingRequest } from '../../src/console/run/question.ts';
+import { missingOf, requestFrom, resumingRequest } from '../../src/console/run/question.ts';
 import { NO_LAYERS } from './events.ts';
 
 const question = (args: JsonValue): DeferredToolCall => ({

@@ -4,7 +4,7 @@
 import { expect, test } from 'bun:test';
 import type { Page } from 'playwright-core';
 import { startServer } from '../support/server.ts';
-import { axeFaults, consoleWorld, expectQuiet, overflow } from './console-kit.ts';
+import { axeFaults, consoleWorld, expectQuiet, goTo, overflow, untilInPage } from './console-kit.ts';
 
 const world = consoleWorld();
 
@@ -87,12 +87,33 @@ test('text that is no JSON is told with its place; forms wait for it', async () 
   await run(page);
   await page.getByRole('alert').getByText('No comma may stand before “]”.').waitFor();
   await page.getByRole('alert').getByRole('button', { name: '3:19' }).click();
-  const selected = 'document.activeElement.value.slice(0, document.activeElement.selectionStart).split("\\n").length';
-  expect(await page.evaluate(selected)).toBe(3);
+  await untilInPage(
+    page,
+    'the cursor in line 3',
+    'document.activeElement.value.slice(0, document.activeElement.selectionStart).split("\\n").length === 3',
+  );
   expect(await axeFaults(page)).toEqual([]);
   await editor(page).fill('{"layers": [{"name": "a", "type": "plain.prompt", "config": {"usr": 1}}]}');
   await page.locator('.problems').getByText('Is “user” meant?').waitFor();
   await card(page, 'a').locator('.issue', { hasText: 'There is no such key here.' }).waitFor();
+  expectQuiet(watched);
+}, 60_000);
+
+test('text that is no JSON yet is there again after another screen, and so is the key behind its placeholder', async () => {
+  const watched = await world.open('#/compose');
+  const { page } = watched;
+  await page.getByRole('button', { name: 'Plugin model', exact: true }).click();
+  await card(page, 'llm').getByLabel('openai_api_key', { exact: true }).fill('sk-kept');
+  const broken = `${(await editor(page).inputValue()).slice(0, -2)}, "half": [`;
+  await editor(page).fill(broken);
+  await page.getByRole('link', { name: 'Overview' }).click();
+  await page.getByRole('heading', { name: 'Overview' }).waitFor();
+  await page.goBack();
+  await page.getByText('The text is not JSON yet').first().waitFor();
+  expect(await editor(page).inputValue()).toBe(broken);
+  await editor(page).fill(`${broken}]}`);
+  await page.locator('[inert]').waitFor({ state: 'detached' });
+  expect(await card(page, 'llm').getByLabel('openai_api_key', { exact: true }).inputValue()).toBe('sk-kept');
   expectQuiet(watched);
 }, 60_000);
 
@@ -216,21 +237,44 @@ test('every preset without keys runs; a conversation goes on with the snapshot o
   expectQuiet(watched);
 }, 90_000);
 
-test('without the scripted model it is said which setting would bring it', async () => {
+test('without the scripted model its presets are not offered, and it is said which setting would bring them', async () => {
   const server = await startServer({ env: { DIFY_AGENT_ENABLE_SCRIPTED_MODEL: undefined } });
   const watched = await world.open();
   const { page } = watched;
   try {
     await page.goto(`${server.url}/console#/compose`);
-    await page.getByText('DIFY_AGENT_ENABLE_SCRIPTED_MODEL=true').waitFor();
-    await run(page);
-    await page.locator('.run-title').getByText('failed').waitFor();
-    await page.getByRole('link', { name: 'Compose' }).click();
+    await page.getByText('The scripted model is off on this server').waitFor();
+    // What stands there is something that this server knows.
+    await card(page, 'execution_context').waitFor();
+    expect(await page.locator('.presets button').allTextContents()).toEqual([
+      'Plugin model',
+      'Plugin model and tool',
+      'Plugin model and shell',
+    ]);
+    await editor(page).fill('{"layers": [{"name": "llm", "type": "test.scripted_llm", "config": {}}]}');
     await page.locator('.notice.bad', { hasText: 'This server has no test.scripted_llm' }).waitFor();
+    expect(await axeFaults(page)).toEqual([]);
     expect(watched.errors).toEqual([]);
   } finally {
     await page.context().close();
     await server.dispose();
+  }
+}, 60_000);
+
+test('where the status cannot be read, all presets are there, with a sentence', async () => {
+  const { page } = await world.open();
+  for (const [answer, reason] of [
+    [{ status: 403, json: { detail: 'not for you <b>' } }, 'not for you <b>'],
+    [{ status: 404, json: { detail: 'Not Found' } }, 'it does not tell its status'],
+    [{ json: { version: '0.0.1' } }, 'its version does not say'],
+    [{ body: 'x' }, 'not valid JSON'],
+  ] as const) {
+    await page.route('**/internal/status', (route) => route.fulfill(answer));
+    await goTo(page, '#/compose');
+    await page.locator('.presets .hint', { hasText: reason }).getByText('DIFY_AGENT_ENABLE_SCRIPTED_MODEL').waitFor();
+    expect(await page.locator('.presets button').count()).toBe(10);
+    await page.unroute('**/internal/status');
+    await goTo(page, '#/runs');
   }
 }, 60_000);
 
@@ -274,6 +318,19 @@ test('attacks in everything that can be pasted stay text', async () => {
 test('at 400 px, dark, everything is there and nothing is wider than the window', async () => {
   const watched = await world.open('#/compose', { viewport: { width: 400, height: 800 }, colorScheme: 'dark' });
   const { page } = watched;
+  // A row of presets scrolls to the one that has the focus.
+  for (const [before, name] of [
+    ['Failing run', 'Conversation'],
+    ['Plugin model and tool', 'Plugin model and shell'],
+  ] as const) {
+    await page.getByRole('button', { name: before }).focus();
+    await page.keyboard.press('Tab');
+    await untilInPage(
+      page,
+      `${name} in sight`,
+      `document.activeElement.textContent === ${JSON.stringify(name)} && document.activeElement.getBoundingClientRect().right <= innerWidth`,
+    );
+  }
   await page.getByRole('button', { name: 'Plugin model and tool' }).click();
   await card(page, 'tools').waitFor();
   expect(await overflow(page)).toBe(0);

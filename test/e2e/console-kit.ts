@@ -6,6 +6,7 @@ import axe from 'axe-core';
 import type { BrowserContextOptions, Page } from 'playwright-core';
 import { type Browser, startChromium, type WatchedPage } from '../support/chromium.ts';
 import { startServer, type TestServer } from '../support/server.ts';
+import { until } from '../support/until.ts';
 
 /** What a file's tests use; there when its hooks have run. */
 export interface ConsoleWorld {
@@ -76,6 +77,11 @@ export async function runFromPage(page: Page, request: unknown): Promise<void> {
 /** Whether the page is wider than its window. */
 export async function overflow(page: Page): Promise<number> {
   return page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
+}
+
+/** Waits until an expression is true in the page. (Playwright's own waitForFunction asks again by `eval`, which the page's policy forbids.) */
+export async function untilInPage(page: Page, what: string, expression: string): Promise<void> {
+  await until(what, async () => (await page.evaluate(expression)) === true);
 }
 
 /** Goes to another address of the open page. */

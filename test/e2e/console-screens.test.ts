@@ -6,7 +6,7 @@ import { agent, call } from '../support/agent-runs.ts';
 import { startChromium } from '../support/chromium.ts';
 import { createRun, FOREVER, finish, scripted } from '../support/runs.ts';
 import { startServer } from '../support/server.ts';
-import { axeFaults, consoleWorld, expectQuiet, goTo, overflow, runFromPage } from './console-kit.ts';
+import { axeFaults, consoleWorld, expectQuiet, goTo, overflow, runFromPage, untilInPage } from './console-kit.ts';
 
 const world = consoleWorld();
 
@@ -165,7 +165,9 @@ test('a run that was started from the page shows its layers and what it depends 
   expect(await page.locator('.graph-type').allTextContents()).toEqual(['plain.prompt', 'test.scripted_llm']);
   await page.getByRole('button', { name: 'Run again with changes' }).click();
   await page.waitForURL('**#/compose');
-  await page.waitForFunction(
+  await untilInPage(
+    page,
+    'the prompt',
     `[...document.querySelectorAll('textarea, input')].some(({ value }) => value.includes('A prompt to be found again'))`,
   );
   expectQuiet(watched);
@@ -179,7 +181,8 @@ test('the overview has charts that move and says what is running', async () => {
   await page.locator(`a[href="#/runs/${runId}"]`).waitFor();
   const drawn = () => page.locator('.chart canvas').first().evaluate('(canvas) => canvas.toDataURL()');
   const first = await drawn();
-  await page.waitForFunction(`document.querySelector('.chart canvas')?.toDataURL() !== ${JSON.stringify(first)}`);
+  const moved = `document.querySelector('.chart canvas')?.toDataURL() !== ${JSON.stringify(first)}`;
+  await untilInPage(page, 'a chart that has moved', moved);
   expect(await axeFaults(page)).toEqual([]);
   expectQuiet(watched);
 }, 60_000);

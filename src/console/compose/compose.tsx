@@ -12,14 +12,15 @@ import { runHref } from '../route.ts';
 import { Tabs } from '../ui/parts.tsx';
 import { brief } from '../visible.ts';
 import { catalogue } from './catalogue.ts';
-import { createDraft, type Draft } from './draft.ts';
+import { createDraft } from './draft.ts';
 import { Editor, type Target } from './editor.tsx';
 import { focusPath } from './focus.ts';
 import { Forms } from './forms.tsx';
 import { useNarrow } from './narrow.ts';
 import { PresetBar } from './preset-bar.tsx';
-import { SCRIPTED_PRESETS } from './presets.ts';
+import { KEYED_PRESETS, type Preset, SCRIPTED_PRESETS, SCRIPTED_TYPE } from './presets.ts';
 import { marksOf, Problems, type Trouble, troublesOf } from './problems.tsx';
+import { lacks, useServerTypes } from './server-types.ts';
 import { SnippetPanel } from './snippet-panel.tsx';
 import { LANGUAGES } from './snippets.ts';
 
@@ -28,7 +29,10 @@ type View = 'form' | 'json' | (typeof LANGUAGES)[number][0];
 export function ComposeScreen() {
   const { api, started } = useConsole();
   useTitle('Compose');
-  const draft = useMemo(() => createDraft(catalogue(), started.draft.value ?? firstPreset()), []);
+  // What was written is there again when the screen is opened again, in memory like everything here.
+  const draft = useMemo(() => started.draft.peek() ?? createDraft(catalogue(), firstOf(SCRIPTED_PRESETS)), []);
+  const untouched = useMemo(() => (started.draft.peek() === null ? draft.text.peek() : null), []);
+  const server = useServerTypes();
   const narrow = useNarrow();
   const view = useSignal<View>(narrow ? 'form' : 'json');
   const target = useSignal<Target | null>(null);
@@ -37,7 +41,15 @@ export function ComposeScreen() {
   const busy = useSignal(false);
   const alert = useRef<HTMLDivElement>(null);
   const screen = useRef<HTMLDivElement>(null);
-  useKept(draft);
+  useEffect(() => {
+    started.draft.value = draft;
+  }, []);
+  // Nobody has touched it yet: it should be something that this server can run.
+  useEffect(() => {
+    if (!lacks(server.value, SCRIPTED_TYPE) || draft.text.peek() !== untouched) return;
+    draft.replace(firstOf(KEYED_PRESETS), '');
+    draft.dismiss();
+  }, [server.value]);
 
   const shownView: View = !narrow && view.value === 'form' ? 'json' : view.value;
   const troubles = troublesOf(draft);
@@ -62,7 +74,6 @@ export function ComposeScreen() {
     try {
       const { run_id: runId } = await api.client.value.createRun(request);
       started.remember(runId, request);
-      started.draft.value = request;
       // Who has gone elsewhere in the meantime is not fetched from there.
       if (screen.current !== null) location.hash = runHref(runId);
     } catch (error) {
@@ -104,7 +115,7 @@ export function ComposeScreen() {
           {isWarned && errors > 0 ? 'Run anyway' : 'Run'}
         </button>
       </div>
-      <PresetBar draft={draft} />
+      <PresetBar draft={draft} server={server.value} />
       {draft.undo.value !== null && (
         <p class="notice undo" role="status">
           {draft.undo.value.what}{' '}
@@ -164,21 +175,8 @@ export function ComposeScreen() {
   );
 }
 
-function firstPreset(): unknown {
-  const [first] = SCRIPTED_PRESETS;
-  return { composition: first?.composition ?? { layers: [] } };
-}
-
-/** What was written is there again when the screen is opened again, credentials and all: in memory, like everything here. */
-function useKept(draft: Draft): void {
-  const { started } = useConsole();
-  useEffect(
-    () => () => {
-      const request = draft.request();
-      if (request !== null) started.draft.value = request;
-    },
-    [],
-  );
+function firstOf([preset]: readonly Preset[]): unknown {
+  return { composition: preset?.composition ?? { layers: [] } };
 }
 
 /** Ctrl+Enter runs, wherever the keyboard is. */

@@ -1,13 +1,21 @@
-// Compositions to begin with, in two groups: those that run without keys, and those that need some.
+// Compositions to begin with, in two groups: those that run without keys, and those that need some. What the server is known
+// to lack is not offered.
 
 import { useSignal } from '@preact/signals';
-import { useEffect, useId } from 'preact/hooks';
-import { useConsole } from '../context.ts';
-import { runHref } from '../route.ts';
+import { useId } from 'preact/hooks';
+import { brief, visible } from '../visible.ts';
 import type { Draft } from './draft.ts';
 import { KEYED_PRESETS, type Preset, SCRIPTED_PRESETS, SCRIPTED_SETTING, SCRIPTED_TYPE } from './presets.ts';
+import { lacks, type ServerTypes } from './server-types.ts';
 
-export function PresetBar({ draft }: { readonly draft: Draft }) {
+interface PresetBarProps {
+  readonly draft: Draft;
+  readonly server: ServerTypes;
+}
+
+export function PresetBar({ draft, server }: PresetBarProps) {
+  const offered = (presets: readonly Preset[]): readonly Preset[] =>
+    presets.filter(({ composition }) => composition.layers.every(({ type }) => !lacks(server, type)));
   const about = useSignal('');
   const begin = (preset: Preset): void => {
     draft.replace({ composition: preset.composition }, `Begun anew with “${preset.name}”.`);
@@ -15,12 +23,12 @@ export function PresetBar({ draft }: { readonly draft: Draft }) {
   };
   return (
     <section class="presets" aria-label="Presets">
-      <Group name="Without keys" presets={SCRIPTED_PRESETS} onPick={begin} />
-      <Group name="With keys" presets={KEYED_PRESETS} onPick={begin} />
+      <Group name="Without keys" presets={offered(SCRIPTED_PRESETS)} onPick={begin} />
+      <Group name="With keys" presets={offered(KEYED_PRESETS)} onPick={begin} />
       <p class="hint" role="status">
         {about.value}
       </p>
-      <ScriptedNote draft={draft} />
+      <ScriptedNote draft={draft} server={server} />
     </section>
   );
 }
@@ -33,6 +41,7 @@ interface GroupProps {
 
 function Group({ name, presets, onPick }: GroupProps) {
   const id = useId();
+  if (presets.length === 0) return null;
   return (
     <div class="preset-group">
       <span class="muted small" id={id}>
@@ -41,7 +50,7 @@ function Group({ name, presets, onPick }: GroupProps) {
       <ul aria-labelledby={id}>
         {presets.map((preset) => (
           <li key={preset.id}>
-            <button type="button" class="adder" title={preset.about} onClick={() => onPick(preset)}>
+            <button type="button" class="adder" title={preset.about} onFocus={reveal} onClick={() => onPick(preset)}>
               {preset.name}
             </button>
           </li>
@@ -51,39 +60,30 @@ function Group({ name, presets, onPick }: GroupProps) {
   );
 }
 
-/** What the server needs for the scripted model; and that it has not got it, once a run has shown that. */
-function ScriptedNote({ draft }: { readonly draft: Draft }) {
-  const { api, started } = useConsole();
-  const refused = useSignal<string | null>(null);
-  const isUsed = draft.text.value.includes(SCRIPTED_TYPE);
-  const last = started.runs.value.findLast(({ request }) =>
-    request.composition.layers.some(({ type }) => type === SCRIPTED_TYPE),
-  );
-  useEffect(() => {
-    if (last === undefined) return;
-    const controller = new AbortController();
-    const { signal } = controller;
-    api.client.value.getRun(last.runId, { signal }).then(
-      ({ status, error }) => {
-        const isRefused = status === 'failed' && (error?.includes(`'${SCRIPTED_TYPE}' is not registered`) ?? false);
-        if (!signal.aborted) refused.value = isRefused ? last.runId : null;
-      },
-      () => {}, // nothing is known then, as before
-    );
-    return () => controller.abort();
-  }, [last?.runId]);
-  if (!isUsed) return null;
-  if (refused.value === null) {
+/** In a small window the presets are a row that scrolls; browsers leave what is half in sight where it is. */
+function reveal({ currentTarget }: { readonly currentTarget: HTMLElement }): void {
+  currentTarget.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+}
+
+/** What the server needs for the scripted model, where that is not there or where nobody knows. */
+function ScriptedNote({ draft, server }: PresetBarProps) {
+  if (server.state === 'untold') {
     return (
-      <p class="hint">
-        Presets without keys use <code>{SCRIPTED_TYPE}</code>, which a server has with <code>{SCRIPTED_SETTING}</code>.
+      <p class="hint text">
+        Which layer types this server has cannot be read ({visible(brief(server.reason, 300))}). Presets without keys
+        use <code>{SCRIPTED_TYPE}</code>, which a server has with <code>{SCRIPTED_SETTING}</code>.
       </p>
     );
   }
-  return (
+  if (!lacks(server, SCRIPTED_TYPE)) return null;
+  const setting = <code>{SCRIPTED_SETTING}</code>;
+  return draft.text.value.includes(SCRIPTED_TYPE) ? (
     <p class="notice bad" role="status">
-      This server has no <code>{SCRIPTED_TYPE}</code>: <a href={runHref(refused.value)}>the last run with it</a> failed.
-      Start the server with <code>{SCRIPTED_SETTING}</code>.
+      This server has no <code>{SCRIPTED_TYPE}</code>: a run with it fails. Start the server with {setting}.
+    </p>
+  ) : (
+    <p class="hint">
+      The scripted model is off on this server, so presets without keys are not offered: they need {setting}.
     </p>
   );
 }

@@ -25,6 +25,8 @@ export interface RunRow {
   readonly totalTokens: number | null;
   /** Empty: not known. */
   readonly layers: readonly LayerOutline[];
+  /** How many more it has. */
+  readonly layersOmitted: number;
 }
 
 export interface RunPage {
@@ -55,7 +57,17 @@ function rowOf(item: JsonObject): RunRow {
     tenant: textOr(item.tenant_id, ''),
     totalTokens: typeof tokens === 'number' ? tokens : null,
     layers: Array.isArray(item.layers) ? item.layers.filter(isObject).map(layerOf) : [],
+    layersOmitted: typeof item.layers_omitted === 'number' ? item.layers_omitted : 0,
   };
+}
+
+/** The first layers as a list of runs has them, the others by their names: a snapshot has all of them, in order. */
+export function withNames(
+  outlined: readonly LayerOutline[],
+  snapshot: { readonly layers: readonly { readonly name: string }[] } | null,
+): readonly LayerOutline[] {
+  const more = snapshot?.layers.slice(outlined.length) ?? [];
+  return more.length === 0 ? outlined : [...outlined, ...more.map(({ name }) => ({ name, type: '' }))];
 }
 
 function layerOf(layer: JsonObject): LayerOutline {

@@ -18,6 +18,8 @@ export interface ServerStatus {
   /** The oldest of the active runs. */
   readonly oldest: readonly ActiveRun[];
   readonly peers: readonly Peer[];
+  /** Null: it does not say. */
+  readonly layerTypes: readonly string[] | null;
 }
 
 export interface ActiveRun {
@@ -67,6 +69,9 @@ export function readStatus(value: unknown): ServerStatus {
       toolCalls: numberOf(run.tool_calls),
     })),
     peers: listOf(status.peers).map(peerOf),
+    layerTypes: Array.isArray(status.layer_types)
+      ? status.layer_types.slice(0, MAX_LISTED).filter((type) => typeof type === 'string')
+      : null,
   };
 }
 

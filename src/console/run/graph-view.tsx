@@ -11,14 +11,15 @@ import { type GraphNode, layoutGraph, NODE_HEIGHT, NODE_WIDTH } from './graph-la
 
 interface GraphViewProps {
   readonly layers: readonly LayerOutline[];
+  /** Layers of the composition of which nothing is known. */
+  readonly missing: number;
   readonly before: SessionSnapshot | null;
   readonly after: SessionSnapshot | null;
 }
 
-export function GraphView({ layers, before, after }: GraphViewProps) {
-  // Without a composition the snapshot still names the layers.
-  const drawn = layers.length > 0 ? layers : (after?.layers.map(({ name }) => ({ name, type: '' })) ?? []);
-  const graph = useMemo(() => layoutGraph(drawn), [layers, after]);
+export function GraphView({ layers, missing, before, after }: GraphViewProps) {
+  const graph = useMemo(() => layoutGraph(layers), [layers]);
+  const untyped = layers.filter(({ type }) => type === '').length;
   const sizes = useMemo(createSizes, []);
   if (graph.nodes.length === 0) {
     return (
@@ -33,6 +34,8 @@ export function GraphView({ layers, before, after }: GraphViewProps) {
       <p class="muted">
         Layers are entered in the order of their numbers. Lines lead from a layer to those that depend on it.
         {before === null && ' Nothing was resumed, as far as this page knows: every layer began new.'}
+        {untyped > 0 && ` Of ${untyped} layers only the names are known, from the snapshot.`}
+        {missing > 0 && ` The list of runs leaves out ${missing} more.`}
       </p>
       <div class="graph-scroll">
         <svg
@@ -41,7 +44,7 @@ export function GraphView({ layers, before, after }: GraphViewProps) {
           height={height}
           viewBox={`0 0 ${width} ${height}`}
           role="img"
-          aria-label={`Layers of the composition: ${drawn.map(({ name }) => brief(name, 40)).join(', ')}`}
+          aria-label={`Layers of the composition: ${layers.map(({ name }) => brief(name, 40)).join(', ')}`}
         >
           <defs>
             <marker id="arrow" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">
@@ -86,7 +89,7 @@ function LayerNode({ node, before, after, size }: LayerNodeProps) {
     <g class="graph-node" transform={`translate(${x} ${y})`}>
       <rect width={NODE_WIDTH} height={NODE_HEIGHT} rx="6" />
       <text class="graph-name" x="12" y="20">
-        {brief(layer.name, 21)}
+        {brief(layer.name, 20 - String(position).length)}
       </text>
       <text class="graph-position" x={NODE_WIDTH - 10} y="20" text-anchor="end">
         {position}

@@ -3,6 +3,8 @@
 import { useSignal } from '@preact/signals';
 import type { CreateRunRequest } from '../../client/types.ts';
 import { problemOf } from '../api.ts';
+import { catalogue } from '../compose/catalogue.ts';
+import { createDraft } from '../compose/draft.ts';
 import { useConsole } from '../context.ts';
 import { count, duration, instant, timeOfDay } from '../format.ts';
 import { useNow } from '../hooks.ts';
@@ -20,9 +22,11 @@ interface RunHeadProps {
   /** Known when the run was started from this page. */
   readonly request: CreateRunRequest | null;
   readonly layers: readonly LayerOutline[];
+  /** Layers that it has besides. */
+  readonly missing: number;
 }
 
-export function RunHead({ feed, runId, tenant, request, layers }: RunHeadProps) {
+export function RunHead({ feed, runId, tenant, request, layers, missing }: RunHeadProps) {
   const { started } = useConsole();
   const cancelling = useSignal(false);
   const record = feed.record.value;
@@ -35,7 +39,7 @@ export function RunHead({ feed, runId, tenant, request, layers }: RunHeadProps) 
   const endedAt = running ? now : record === null ? null : instant(record.updated_at);
   const error = timeline.error ?? record?.error ?? null;
   const again = (): void => {
-    started.draft.value = request ?? outlined(layers);
+    started.draft.value = createDraft(catalogue(), request ?? outlined(layers));
     location.hash = '#/compose';
   };
   return (
@@ -61,7 +65,12 @@ export function RunHead({ feed, runId, tenant, request, layers }: RunHeadProps) 
               Cancel run
             </button>
           )}
-          <button type="button" onClick={again} disabled={request === null && layers.length === 0}>
+          <button
+            type="button"
+            onClick={again}
+            disabled={request === null && (layers.length === 0 || missing > 0)}
+            {...(missing > 0 ? { title: `${missing} layers of the composition are not known here` } : {})}
+          >
             Run again with changes
           </button>
         </div>
@@ -146,7 +155,7 @@ function Usage({ usage }: { readonly usage: Readonly<Record<string, unknown>> })
   );
 }
 
-/** What is known of a run that was not started here: its layers without their configuration. */
+/** What is known of a run that was not started here: its layers without their configuration, some without their type. */
 function outlined(layers: readonly LayerOutline[]): CreateRunRequest {
   return {
     composition: {

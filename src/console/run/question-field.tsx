@@ -1,8 +1,8 @@
 // One field of a question.
 
 import { useId } from 'preact/hooks';
+import type { QuestionField as Field } from '../../client/question.ts';
 import { visible } from '../visible.ts';
-import type { Field } from './question.ts';
 
 interface QuestionFieldProps {
   readonly field: Field;

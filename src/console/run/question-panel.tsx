@@ -3,6 +3,7 @@
 
 import { useSignal } from '@preact/signals';
 import { useId } from 'preact/hooks';
+import { answerOf, formOf, type QuestionAction, type QuestionForm } from '../../client/question.ts';
 import type { CreateRunRequest, DeferredToolCall, JsonValue, SessionSnapshot } from '../../client/types.ts';
 import { problemOf } from '../api.ts';
 import { useConsole } from '../context.ts';
@@ -11,15 +12,7 @@ import { runHref } from '../route.ts';
 import { JsonText } from '../ui/json-view.tsx';
 import { LongText, Text } from '../ui/parts.tsx';
 import { brief, visible } from '../visible.ts';
-import {
-  type Action,
-  answerOf,
-  formOf,
-  missingOf,
-  type QuestionForm,
-  requestFrom,
-  resumingRequest,
-} from './question.ts';
+import { missingOf, requestFrom, resumingRequest } from './question.ts';
 import { QuestionField } from './question-field.tsx';
 
 interface QuestionPanelProps {
@@ -55,7 +48,7 @@ export function QuestionPanel({ question, snapshot, request }: QuestionPanelProp
       busy.value = false;
     }
   };
-  const submit = (action: Action): void => {
+  const submit = (action: QuestionAction): void => {
     if (form === null) return;
     const missing = missingOf(form, values.value);
     if (missing.length > 0) {
@@ -141,7 +134,7 @@ function Composition({ known, text }: { readonly known: boolean; readonly text: 
 interface ActionsProps {
   readonly form: QuestionForm;
   readonly disabled: boolean;
-  readonly onPress: (action: Action) => void;
+  readonly onPress: (action: QuestionAction) => void;
 }
 
 const BUTTONS = { primary: 'primary', destructive: 'danger', default: '' } as const;

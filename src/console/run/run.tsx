@@ -6,7 +6,7 @@ import type { SessionSnapshot } from '../../client/types.ts';
 import { useConsole } from '../context.ts';
 import { useTitle } from '../hooks.ts';
 import { NO_FILTER } from '../list/filters.ts';
-import { type RunRow, readPage } from '../list/rows.ts';
+import { type RunRow, readPage, withNames } from '../list/rows.ts';
 import { Empty, type Tab, Tabs, Text } from '../ui/parts.tsx';
 import { brief } from '../visible.ts';
 import { conversationOf, messagesOf } from './conversation.ts';
@@ -54,14 +54,19 @@ function RunBody({ feed, runId }: { readonly feed: Feed; readonly runId: string 
   const listed = useListed(runId, useComputed(() => feed.timeline.value.status).value);
   const request = started.requestOf(runId);
   const timeline = feed.timeline.value;
-  const layers = request?.composition.layers ?? listed?.layers ?? [];
   const before = request?.session_snapshot ?? null;
   const after: SessionSnapshot | null = timeline.snapshot ?? null;
+  const layers = useMemo(
+    () => request?.composition.layers ?? withNames(listed?.layers ?? [], after),
+    [request, listed, after],
+  );
+  const total = request === null && listed !== null ? listed.layers.length + listed.layersOmitted : 0;
+  const missing = Math.max(0, total - layers.length);
   const messages = useMemo(() => messagesOf(after ?? before), [after, before]);
   const tabs: readonly Tab[] = [
     { id: 'timeline', name: 'Timeline' },
     { id: 'history', name: 'History', ...(messages === null ? {} : { note: String(messages.length) }) },
-    { id: 'layers', name: 'Layers', ...(layers.length === 0 ? {} : { note: String(layers.length) }) },
+    { id: 'layers', name: 'Layers', ...(layers.length === 0 ? {} : { note: String(layers.length + missing) }) },
     { id: 'snapshot', name: 'Snapshot' },
   ];
   const choose = (cursor: string): void => {
@@ -69,7 +74,14 @@ function RunBody({ feed, runId }: { readonly feed: Feed; readonly runId: string 
   };
   return (
     <>
-      <RunHead feed={feed} runId={runId} tenant={listed?.tenant ?? ''} request={request} layers={layers} />
+      <RunHead
+        feed={feed}
+        runId={runId}
+        tenant={listed?.tenant ?? ''}
+        request={request}
+        layers={layers}
+        missing={missing}
+      />
       <div class="run-columns">
         <section class="run-main" aria-label="What happened">
           {timeline.question !== undefined && (
@@ -90,7 +102,7 @@ function RunBody({ feed, runId }: { readonly feed: Feed; readonly runId: string 
               </>
             )}
             {tab.value === 'history' && <History messages={messages} status={timeline.status} />}
-            {tab.value === 'layers' && <GraphView layers={layers} before={before} after={after} />}
+            {tab.value === 'layers' && <GraphView layers={layers} missing={missing} before={before} after={after} />}
             {tab.value === 'snapshot' && <SnapshotView before={before} after={after} status={timeline.status} />}
           </Tabs>
         </section>

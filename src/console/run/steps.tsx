@@ -19,7 +19,7 @@ interface StepsProps {
 const MAX_ROUNDS = 200;
 
 export function Steps({ timeline, onChoose }: StepsProps) {
-  const { rounds, output } = timeline;
+  const { rounds, output, status } = timeline;
   const shown = rounds.slice(-MAX_ROUNDS);
   const said = rounds.at(-1)?.parts.findLast(({ kind }) => kind === 'text')?.text;
   return (
@@ -28,7 +28,7 @@ export function Steps({ timeline, onChoose }: StepsProps) {
         <p class="muted">{rounds.length - shown.length} earlier rounds are not shown here.</p>
       )}
       {shown.map((round) => (
-        <RoundStep key={round.number} round={round} onChoose={onChoose} />
+        <RoundStep key={round.number} round={round} live={status === 'running'} onChoose={onChoose} />
       ))}
       {isWaiting(timeline) && <p class="muted waiting">Waiting for the model…</p>}
       {output !== undefined && output !== said && (
@@ -43,16 +43,18 @@ export function Steps({ timeline, onChoose }: StepsProps) {
 
 interface RoundStepProps {
   readonly round: Round;
+  /** The run goes on: what is not complete may grow. */
+  readonly live: boolean;
   readonly onChoose: (cursor: string) => void;
 }
 
 /** Drawn again only when its round has changed: rounds are never changed in place. */
 class RoundStep extends Component<RoundStepProps> {
   override shouldComponentUpdate(next: RoundStepProps): boolean {
-    return next.round !== this.props.round;
+    return next.round !== this.props.round || next.live !== this.props.live;
   }
 
-  override render({ round, onChoose }: RoundStepProps) {
+  override render({ round, live, onChoose }: RoundStepProps) {
     // A call that was made is shown with its result, below; the part by which the model made it says the same.
     const parts = round.parts.filter(
       ({ kind, complete }) => kind !== 'tool-call' || !complete || round.calls.length === 0,
@@ -67,7 +69,7 @@ class RoundStep extends Component<RoundStepProps> {
           </span>
         </header>
         {parts.map((part, index) => (
-          <PartView key={`${index} ${part.cursor}`} part={part} />
+          <PartView key={`${index} ${part.cursor}`} part={part} live={live} />
         ))}
         {round.calls.map((call, index) => (
           <CallView key={`${index} ${call.id}`} call={call} onChoose={onChoose} />
@@ -77,8 +79,9 @@ class RoundStep extends Component<RoundStepProps> {
   }
 }
 
-function PartView({ part }: { readonly part: Part }) {
+function PartView({ part, live }: { readonly part: Part; readonly live: boolean }) {
   const { kind, text, complete } = part;
+  const grows = live && !complete;
   switch (kind) {
     case 'thinking':
       return (
@@ -86,14 +89,14 @@ function PartView({ part }: { readonly part: Part }) {
           class="thought"
           summary={
             <>
-              {complete ? 'Thought' : 'Thinking'} <span class="muted">{duration(part.end - part.start)}</span>{' '}
+              {grows ? 'Thinking' : 'Thought'} <span class="muted">{duration(part.end - part.start)}</span>{' '}
               <span class="muted text thought-brief">{brief(text.slice(-120), 80)}</span>
             </>
           }
         >
           {() => (
             <div class="thought-text">
-              <LongText text={text} growing={!complete} />
+              <LongText text={text} growing={grows} />
             </div>
           )}
         </Fold>
@@ -101,14 +104,14 @@ function PartView({ part }: { readonly part: Part }) {
     case 'text':
       return (
         <div class="answer-text">
-          <LongText text={text} growing={!complete} />
+          <LongText text={text} growing={grows} />
         </div>
       );
     case 'tool-call':
       return (
         <p class="muted">
-          {complete ? 'calls' : 'is calling'} <Text text={part.toolName ?? ''} class="mono" /> ({count(text.length)}{' '}
-          characters)
+          {complete ? 'calls' : grows ? 'is calling' : 'began to call'} <Text text={part.toolName ?? ''} class="mono" />{' '}
+          ({count(text.length)} characters)
         </p>
       );
     case 'file':

@@ -113,16 +113,27 @@ export function Waterfall({ timeline, onChoose }: WaterfallProps) {
 
 const percent = (at: number, { from, to }: Span): number => ((at - from) / (to - from)) * 100;
 
+/** Px: of the axis in a small and in another window, about; of a character of its labels; between two of them. */
+const AXIS = { small: 190, wide: 480 } as const;
+const CHARACTER = 6.2;
+const GAP = 12;
+
 function Axis({ span }: { readonly span: Span }) {
+  const small = innerWidth < 640;
+  const labels = ticksOf(span, small ? 3 : 6).map((tick) => ({ tick, text: duration(tick), at: percent(tick, span) }));
+  const widthOf = (text: string): number => ((text.length * CHARACTER + GAP) / (small ? AXIS.small : AXIS.wide)) * 100;
   return (
     <div class="wf-row wf-head" aria-hidden="true">
       <span class="wf-label" />
       <span class="wf-axis">
-        {ticksOf(span, innerWidth < 640 ? 3 : 6).map((tick) => {
-          const at = percent(tick, span);
+        {labels.map(({ tick, text, at }, index) => {
+          // A label stands after its line; where there is no room for that, before it, unless its neighbour is there.
+          const isLast = at + widthOf(text) > 100;
+          const before = labels[index - 1];
+          if (isLast && before !== undefined && before.at + widthOf(before.text) > at - widthOf(text)) return null;
           return (
-            <span key={tick} class={`wf-tick ${at > 92 ? 'last' : ''}`} style={{ left: `${at}%` }}>
-              {duration(tick)}
+            <span key={tick} class={`wf-tick ${isLast ? 'last' : ''}`} style={{ left: `${at}%` }}>
+              {text}
             </span>
           );
         })}

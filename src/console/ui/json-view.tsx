@@ -111,11 +111,16 @@ function briefOf(value: JsonValue): string {
   return brief(words.join(', '), 80);
 }
 
+/** What certainly fits the box of `.json` without scrolling, in the smallest window. */
+const SCROLLS = { lines: 16, characters: 600 } as const;
+
 /** Pretty-printed, as text. */
 export function JsonText({ value }: { readonly value: JsonValue }) {
   const text = useMemo(() => (typeof value === 'string' ? value : JSON.stringify(value, null, 2)), [value]);
+  // What scrolls must be reachable with the keyboard; what does not must not stop it.
+  const scrolls = text.length > SCROLLS.characters || text.split('\n').length > SCROLLS.lines;
   return (
-    <pre class="json">
+    <pre class="json" {...(scrolls ? { tabIndex: 0, role: 'group', 'aria-label': 'JSON' } : {})}>
       <LongText text={text} />
     </pre>
   );

@@ -160,7 +160,8 @@ export function Tabs({ label, tabs, selected, onSelect, children }: TabsProps) {
             onClick={() => onSelect(id)}
           >
             {name}
-            {note !== undefined && <span class="count">{note}</span>}
+            {/* The blank is for who hears it. */}
+            {note !== undefined && <span class="count"> {note}</span>}
           </button>
         ))}
       </div>
