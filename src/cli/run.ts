@@ -5,7 +5,13 @@ import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { errorText } from '../base/errors.ts';
 import { formOf } from '../client/question.ts';
-import { type CreateRunRequest, type DeferredToolCall, isTerminal, type TerminalEvent } from '../client/types.ts';
+import {
+  type CreateRunRequest,
+  type DeferredToolCall,
+  isTerminal,
+  type RunStatus,
+  type TerminalEvent,
+} from '../client/types.ts';
 import { Interrupted, type Interrupts, watchInterrupts } from './interrupts.ts';
 import { EXIT, type Io } from './io.ts';
 import { answerQuestion, canBeTyped, describeQuestion } from './questions.ts';
@@ -18,6 +24,8 @@ const MAX_REQUEST_BYTES = 64 * 1024 * 1024;
 const MAX_RECONNECTS = 5;
 const RUN_USAGE = 'run FILE|- [--json] [--url URL]';
 const WATCH_USAGE = 'watch RUN_ID [--after CURSOR] [--json] [--url URL]';
+/** What a run is told by that was seen to its end before. */
+const STATUS_CODES: Partial<Record<RunStatus, number>> = { succeeded: EXIT.ok, cancelled: OUTCOME.cancelled };
 const CANCEL_USAGE = 'cancel RUN_ID [--reason TEXT] [--json] [--url URL]';
 
 /** `run FILE|-`: the file is a `POST /runs` body. */
@@ -41,6 +49,11 @@ export async function watchCommand(io: Io): Promise<number> {
     // A stream is patient with a server that is away. One that is not there at all, or has no such run, is told at once.
     await words.client.getRun(runId, { signal: interrupts.signal });
     const end = await show(io, words, runId, after, interrupts);
+    if (end === null) {
+      const { status } = await words.client.getRun(runId, { signal: interrupts.signal });
+      await io.complain(printable(`run ${runId} is over (${status}); nothing follows ${after}`));
+      return STATUS_CODES[status] ?? EXIT.failed;
+    }
     const call = questionOf(end);
     if (!words.json && call !== null) await io.print(describeQuestion(call));
     return exitCode(end);
@@ -100,6 +113,7 @@ async function converse(
         .catch((error: unknown) => (signal.aborted ? null : io.complain(printable(errorText(error)))));
     });
     const end = await show(io, words, runId, '0-0', interrupts);
+    if (end === null) throw new Error(`the events of run ${runId} are gone`);
     // It is over: nothing to cancel any more.
     interrupts.onFirst(() => {});
     const call = questionOf(end);
@@ -117,8 +131,11 @@ async function converse(
 
 async function readRequest(io: Io, file: string): Promise<CreateRunRequest | null> {
   try {
-    // The server checks it, and says which field is wrong.
-    return parseExactly(file === '-' ? await io.readInput(MAX_REQUEST_BYTES) : readFile(io, file)) as CreateRunRequest;
+    const value = parseExactly(file === '-' ? await io.readInput(MAX_REQUEST_BYTES) : readFile(io, file));
+    if (typeof value !== 'object' || value === null || !('composition' in value)) {
+      throw new Error('must be the body of POST /runs: an object with a composition');
+    }
+    return value as CreateRunRequest; // the server checks the rest, and says which field is wrong
   } catch (error) {
     await io.complain(printable(`${file === '-' ? 'standard input' : file}: ${errorText(error)}`));
     return null;
@@ -132,22 +149,21 @@ function readFile({ cwd }: Io, file: string): string {
   return readFileSync(path, 'utf8').replace(/^\ufeff/, '');
 }
 
-/** Prints a run's events to its end. */
+/** Prints a run's events to its end. Null: it is over, and nothing follows `after`. */
 async function show(
   io: Io,
   { client, json }: RemoteWords,
   runId: string,
   after: string,
   { signal }: Interrupts,
-): Promise<TerminalEvent> {
+): Promise<TerminalEvent | null> {
   const renderer = createRenderer(io.colour, columnsOf(io));
   for await (const event of client.streamEvents(runId, { after, signal, maxReconnects: MAX_RECONNECTS })) {
     const text = json ? jsonLine(event) : renderer.render(event);
     if (text !== '') await io.print(text);
     if (isTerminal(event)) return event;
   }
-  // streamEvents ends with a terminal event or throws.
-  throw new Error(`the stream of run ${runId} ended without a terminal event`);
+  return null;
 }
 
 /** The answer to a question, or null when it stays open. */

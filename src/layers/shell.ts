@@ -127,6 +127,14 @@ function share(dependencies: ShellDependencies): Shared {
   };
 }
 
+/** What of a configuration is masked. Throws CompositionError when it is more than can be looked for. */
+function secretsOf(config: ShellConfig): SecretTexts {
+  const texts = createSecretTexts();
+  for (const secret of configSecrets(config)) texts.add(secret, 'encoded');
+  if (!texts.overflowed) return texts;
+  throw new CompositionError('dify.shell has more secret values than can be kept out of the output of jobs.');
+}
+
 class ShellLayer implements AgentLayer {
   readonly className = CLASS_NAME;
   readonly prompts: LayerPrompts;
@@ -138,6 +146,8 @@ class ShellLayer implements AgentLayer {
   #context: ExecutionContext | null = null;
   #session: SessionId | null;
   #scope: Scope | null = null;
+  /** Values of the configuration that are masked. */
+  #secrets: SecretTexts = createSecretTexts();
   #live: ShellSession | null = null;
 
   constructor(config: ShellConfig, state: ShellState, shared: Shared) {
@@ -169,7 +179,7 @@ class ShellLayer implements AgentLayer {
     return shellTools(() => this.#active(), this.#shared.style.graceSeconds);
   }
 
-  /** Waits for its turn at a workspace that exists; patterns that cannot be used refuse the run before anything is made. */
+  /** Waits for its turn at a workspace that exists; what cannot be kept from the model refuses the run before anything is made. */
   async open(signal: AbortSignal): Promise<CloseScope> {
     if (this.#scope !== null) {
       throw new CodedError(
@@ -178,6 +188,7 @@ class ShellLayer implements AgentLayer {
       );
     }
     const scope = createScope(await this.#shared.patterns(this.#config));
+    this.#secrets = secretsOf(this.#config);
     if (this.#session !== null) scope.holdTurn(await this.#turn(this.#session, signal));
     this.#scope = scope;
     return async () => {
@@ -233,13 +244,11 @@ class ShellLayer implements AgentLayer {
     const scope = this.#scope;
     if (scope === null) throw new Error('The shell session was begun outside of its scope.');
     const issued = tokens.of(id);
-    const own = createSecretTexts();
-    for (const secret of configSecrets(this.#config)) own.add(secret, 'encoded');
     this.#live = new ShellSession({
       id,
       client,
       jobs: this.#jobs,
-      scrubber: createScrubber([issued, own], scope.patterns),
+      scrubber: createScrubber([issued, this.#secrets], scope.patterns),
       style,
       env: this.#furnishing.env,
       issueStub: () => this.#issueStub(id, scope, issued),

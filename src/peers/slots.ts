@@ -19,31 +19,46 @@ interface Waiter {
   grant(): void;
 }
 
-/** `size` places. `timedOut` makes the error of who waited too long. */
-export function createSlots(size: number, timedOut: () => Error): Slots {
+/** `size` places, of which one owner may have `ownSize`. `timedOut` makes the error of who waited too long. */
+export function createSlots(size: number, timedOut: () => Error, ownSize = size): Slots {
   // In the order in which owners are served next; each has at least one waiter.
   const queues = new Map<unknown, Waiter[]>();
+  /** Places in use by owner; counted only where there is a limit. */
+  const own = new Map<unknown, number>();
+  const limited = ownSize < size;
   let used = 0;
   let waiting = 0;
 
-  const releaser = (): (() => void) => {
+  const isFree = (owner: unknown): boolean => used < size && (!limited || (own.get(owner) ?? 0) < ownSize);
+
+  const take = (owner: unknown): (() => void) => {
     let held = true;
+    used += 1;
+    if (limited) own.set(owner, (own.get(owner) ?? 0) + 1);
     return () => {
       if (!held) return;
       held = false;
       used -= 1;
+      if (limited) giveBack(owner);
       serveNext();
     };
   };
 
+  const giveBack = (owner: unknown): void => {
+    const left = (own.get(owner) ?? 1) - 1;
+    if (left === 0) own.delete(owner);
+    else own.set(owner, left);
+  };
+
   const serveNext = (): void => {
-    const first = queues.entries().next();
-    if (first.done === true) return;
-    const [owner, queue] = first.value;
-    const waiter = queue.shift();
-    queues.delete(owner);
-    if (queue.length > 0) queues.set(owner, queue); // to the end: the other owners come first
-    waiter?.grant();
+    for (const [owner, queue] of queues) {
+      if (!isFree(owner)) continue;
+      const waiter = queue.shift();
+      queues.delete(owner);
+      if (queue.length > 0) queues.set(owner, queue); // to the end: the other owners come first
+      waiter?.grant();
+      return;
+    }
   };
 
   const withdraw = (owner: unknown, waiter: Waiter): void => {
@@ -63,10 +78,7 @@ export function createSlots(size: number, timedOut: () => Error): Slots {
     },
     async acquire(owner, timeoutMs, signal) {
       signal.throwIfAborted();
-      if (used < size) {
-        used += 1;
-        return releaser();
-      }
+      if (isFree(owner)) return take(owner);
       return await new Promise<() => void>((resolve, reject) => {
         const settle = (): void => {
           waiting -= 1;
@@ -76,8 +88,7 @@ export function createSlots(size: number, timedOut: () => Error): Slots {
         const waiter: Waiter = {
           grant() {
             settle();
-            used += 1;
-            resolve(releaser());
+            resolve(take(owner));
           },
         };
         const giveUp = (error: unknown): void => {

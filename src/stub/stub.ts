@@ -6,6 +6,7 @@ import type { Settings } from '../config/settings.ts';
 import { difyApiAddress, type StubAddresses, stubAddresses } from '../config/stub.ts';
 import type { Logger } from '../observe/logger.ts';
 import type { Probe } from '../observe/probe.ts';
+import type { DifyApiClient } from '../peers/dify-api/client.ts';
 import type { StubEnvironments } from '../workspaces/ports.ts';
 import type { StubOperations } from './operations.ts';
 import type { Revocations } from './revocations.ts';
@@ -18,8 +19,16 @@ export interface Stub {
   readonly environments: StubEnvironments | null;
   /** What HTTP routes and the gRPC service call. Made at the first call. */
   operations(): Promise<StubOperations>;
+  /** How busy the connections to the Dify API are. Null: none is configured. */
+  load(): Load | null;
   /** Closes idle connections to the Dify API. */
   close(): void;
+}
+
+/** Calls that hold a connection, and calls that wait for one. */
+interface Load {
+  readonly active: number;
+  readonly waiting: number;
 }
 
 /** What of the settings matters. */
@@ -48,7 +57,8 @@ export function createStub(settings: StubSettingsPart, deps: StubDeps): Stub {
   const { clock, logger, userAgent } = deps;
   const addresses = stubAddresses(stub);
   const secrets: Secrets | null = current === null ? null : { current, previous };
-  let closeClient = (): void => {};
+  const address = difyApiAddress(difyApi);
+  let client: DifyApiClient | null = null;
 
   const shared = once(async (): Promise<Shared> => {
     const [{ createTokenCodec }, { createRevocations }] = await Promise.all([
@@ -66,14 +76,12 @@ export function createStub(settings: StubSettingsPart, deps: StubDeps): Stub {
       import('../peers/dify-api/client.ts'),
       shared(),
     ]);
-    const address = difyApiAddress(difyApi);
-    const client =
+    client =
       address &&
       createDifyApiClient(
         { ...difyApi, ...address },
         { userAgent, ...(deps.probe === undefined ? {} : { probe: deps.probe }) },
       );
-    if (client !== null) closeClient = client.close;
     return createStubOperations({
       ...parts,
       tickets: secrets && createTickets(secrets, clock),
@@ -89,7 +97,8 @@ export function createStub(settings: StubSettingsPart, deps: StubDeps): Stub {
   return {
     environments: addresses && secrets && lateEnvironments(addresses, shared),
     operations,
-    close: () => closeClient(),
+    load: () => (address === null ? null : (client?.load() ?? { active: 0, waiting: 0 })),
+    close: () => client?.close(),
   };
 }
 

@@ -5,9 +5,10 @@ import { CodedError } from '../base/errors.ts';
 import { isJsonObject, type JsonObject, type JsonValue } from '../base/json.ts';
 import { type CallOptions, type ShellctlClient, ShellctlError } from '../peers/shellctl/port.ts';
 import type { Background } from './background.ts';
-import { runToCompletion } from './complete.ts';
+import { streamToCompletion } from './complete.ts';
 import reader from './reader.py' with { type: 'text' };
 import { type SessionId, workspacePath } from './session.ts';
+import { createTextBudget } from './text-budget.ts';
 
 /** Entries of a listing. */
 export const MAX_ENTRIES = 1_000;
@@ -90,6 +91,8 @@ const END = '<<<DIFY_FS_END>>>';
 const TERMINAL = { cols: 4096, rows: 200 };
 /** What the answer of the largest download takes in base64, with room (16 MiB). */
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024;
+/** Of all answers that are being received (128 Mi): a dozen of the largest downloads, five hundred reads of the usual size. */
+const MAX_HELD_CHARS = 128 * 1024 * 1024;
 /** No path is longer (PATH_MAX), and a longer variable could not be given to a process. */
 const MAX_PATH_BYTES = 4096;
 /**
@@ -110,28 +113,49 @@ const FAULTS: ReadonlySet<unknown> = new Set<FileFault>([
   'not_readable',
 ]);
 
-export function createWorkspaceFiles(client: ShellctlClient, background: Background): WorkspaceFiles {
+/** Looks through one shellctl. `maxHeldChars`: of all answers that are being received, default MAX_HELD_CHARS. */
+export function createWorkspaceFiles(
+  client: ShellctlClient,
+  background: Background,
+  maxHeldChars = MAX_HELD_CHARS,
+): WorkspaceFiles {
+  const share = createTextBudget(maxHeldChars);
+
+  /** The whole output of a look. */
+  async function outputOf(env: Readonly<Record<string, string>>, id: SessionId, { timeoutMs, ...call }: Look) {
+    const job = { script: SCRIPT, cwd: workspacePath(id), env, terminal: TERMINAL };
+    const limits = { deadlineMs: timeoutMs, maxBytes: MAX_ANSWER_BYTES, background };
+    const held = share();
+    const pieces: string[] = [];
+    const keep = (text: string): void => {
+      if (!held.take(text.length)) throw failed('too many sandbox files are being read at once; try again later');
+      pieces.push(text);
+    };
+    try {
+      const done = await streamToCompletion(client, job, limits, keep, call);
+      return { ...done, output: pieces.join('') };
+    } catch (error) {
+      if (!(error instanceof ShellctlError && error.code === 'invalid_cwd')) throw error;
+      throw new WorkspaceFileError('workspace_not_found', error.message, { cause: error });
+    } finally {
+      held.release();
+    }
+  }
+
   async function look(
     operation: string,
     id: SessionId,
     path: string,
     limit: number,
-    { timeoutMs, ...call }: Look,
+    options: Look,
     more: Readonly<Record<string, string>> = {},
   ): Promise<Found> {
-    call.signal.throwIfAborted();
+    options.signal.throwIfAborted();
     if (Buffer.byteLength(path) > MAX_PATH_BYTES) throw new WorkspaceFileError('not_found', 'not_found');
     // In base64: what servers write into files on the way differs in what it escapes.
     const encoded = Buffer.from(path).toString('base64');
     const env = { ...more, DIFY_FS_OPERATION: operation, DIFY_FS_PATH: encoded, DIFY_FS_LIMIT: String(limit) };
-    const job = { script: SCRIPT, cwd: workspacePath(id), env, terminal: TERMINAL };
-    const limits = { deadlineMs: timeoutMs, maxBytes: MAX_ANSWER_BYTES, background };
-    const done = await runToCompletion(client, job, limits, call).catch((error: unknown) => {
-      if (error instanceof ShellctlError && error.code === 'invalid_cwd') {
-        throw new WorkspaceFileError('workspace_not_found', error.message, { cause: error });
-      }
-      throw error;
-    });
+    const done = await outputOf(env, id, options);
     if (!done.complete) throw failed(`sandbox command did not complete (${done.incompleteReason})`);
     if (done.exitCode !== 0) {
       const tail = done.output.trim().slice(-TOLD_CHARS);

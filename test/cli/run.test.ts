@@ -413,11 +413,35 @@ describe('Ctrl-C', () => {
   });
 });
 
+test.each(['{}', '[]', '"x"', 'null'])(
+  'a file that is no request is refused before anything is sent: %s',
+  async (text) => {
+    const { code, complaints } = await command({ ...ioOf(['run', '-']), readInput: () => Promise.resolve(text) });
+    expect(code).toBe(2);
+    expect(complaints).toEqual(['standard input: must be the body of POST /runs: an object with a composition']);
+    expect(server.requests).toEqual([]);
+  },
+);
+
 describe('watch and cancel', () => {
   test('watch looks whether there is such a run, and begins at a cursor', async () => {
     server.answer(known, stream(succeeded('7-0', 'late')));
     expect(await command(ioOf(['watch', 'a/b', '--after', '6-0']))).toMatchObject({ code: 0, printed: 'late\n' });
     expect(server.requests.map(({ path }) => path)).toEqual(['/runs/a%2Fb', '/runs/a%2Fb/events/sse?after=6-0']);
+  });
+
+  test('watch behind the end says that the run is over, and how', async () => {
+    const page = { run_id: 'run-1', events: [], next_cursor: '7-0' };
+    for (const [status, code] of [
+      ['succeeded', 0],
+      ['failed', 1],
+      ['cancelled', 3],
+    ] as const) {
+      server.answer(known, stream(), json(200, record(status)), json(200, page), json(200, record(status)));
+      const watched = await command(ioOf(['watch', 'run-1', '--after', '7-0']));
+      expect(watched).toMatchObject({ code, printed: '' });
+      expect(watched.complaints).toEqual([`run run-1 is over (${status}); nothing follows 7-0`]);
+    }
   });
 
   test('cancel waits for the end', async () => {

@@ -1,7 +1,10 @@
 // The same proof over gRPC: the compiled server's service, the compiled binary's client, and HTTP beside it.
 
 import { afterAll, beforeAll, expect, test } from 'bun:test';
+import { PATHS } from '../../src/stub/grpc/schema.ts';
+import { valuesOf } from '../observe/metrics/kit.ts';
 import { bearer, clientOf, refusalOf } from '../stub/grpc/kit.ts';
+import { get } from '../support/runs.ts';
 import { roundTrip } from './round-trip.ts';
 import { type SandboxChain, startSandboxChain } from './sandbox-kit.ts';
 
@@ -32,6 +35,17 @@ test('a client of another library is refused without a token, and HTTP is still 
     401,
     { detail: 'invalid or missing Agent Stub authorization' },
   ]);
+});
+
+test('the metrics have its calls, and the connections to the Dify API', async () => {
+  const values = valuesOf((await get(`${chain.server.url}/metrics`)).text);
+  const calls = (method: keyof typeof PATHS, status: number) =>
+    values.get(`dify_agent_http_requests_total{route="${PATHS[method]}",method="POST",status="${status}"}`) ?? 0;
+  expect(calls('connect', 200)).toBeGreaterThan(0);
+  expect(calls('connect', 401)).toBe(1);
+  expect([calls('upload', 200), calls('download', 200)]).not.toContain(0);
+  expect(values.get('dify_agent_peer_connections{peer="dify_api",state="active"}')).toBe(0);
+  expect(values.get('dify_agent_peer_connections_limit{peer="dify_api"}')).toBe(32);
 });
 
 test('a stop ends the service, too', async () => {

@@ -39,6 +39,29 @@ describe('connection slots', () => {
     expect(order).toEqual(['busy', 'other', 'third', 'busy', 'other', 'busy']);
   });
 
+  test('are not all given to one owner, where that has a limit: it waits for its own, and others pass it', async () => {
+    const slots = createSlots(3, timedOut, 2);
+    const held = [await slots.acquire('busy', LONG, quiet()), await slots.acquire('busy', LONG, quiet())];
+    const order: string[] = [];
+    const wait = (owner: string) =>
+      slots.acquire(owner, LONG, quiet()).then((release) => {
+        order.push(owner);
+        release();
+      });
+    const third = wait('busy');
+    expect([slots.used, slots.waiting]).toEqual([2, 1]);
+    await wait('other');
+    expect(order).toEqual(['other']);
+    const last = await slots.acquire('other', LONG, quiet());
+    const fourth = wait('other');
+    held[0]?.();
+    await Promise.all([third, fourth]);
+    expect(order).toEqual(['other', 'busy', 'other']);
+    held[1]?.();
+    last();
+    expect([slots.used, slots.waiting]).toEqual([0, 0]);
+  });
+
   test('are not waited for longer than the pool time-out', async () => {
     const slots = createSlots(1, timedOut);
     const release = await slots.acquire('a', LONG, quiet());

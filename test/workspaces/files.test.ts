@@ -417,6 +417,19 @@ describe('when it does not work', () => {
     }
   });
 
+  test('more than may be kept of all looks together is refused, and leaves no job and no memory', async () => {
+    writeFileSync(join(root, 'large'), Buffer.alloc(300_000, 'x'));
+    writeFileSync(join(root, 'small'), 'y');
+    const few = createWorkspaceFiles(client, background.track, 200_000);
+    const refusal = 'command_failed: too many sandbox files are being read at once; try again later';
+    for (let i = 0; i < 2; i++) {
+      expect(await faultOf(few.download(ID, 'large', 1_000_000, look()))).toBe(refusal);
+      expect((await few.read(ID, 'small', 100, look())).text).toBe('y');
+    }
+    await background.settle(10_000);
+    expect(fake.jobIds()).toEqual([]);
+  });
+
   test('a shellctl that hangs', async () => {
     fake.fault(() => 'hang');
     expect(await errorOf(files.list(ID, '.', look({ timeoutMs: 50 })))).toMatchObject({ code: 'timeout' });

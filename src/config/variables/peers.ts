@@ -65,7 +65,8 @@ export const peerVariables: VariableTree<Pick<Settings, 'pluginDaemon' | 'shellc
     }),
     maxConnections: integer({
       name: 'DIFY_AGENT_PLUGIN_DAEMON_MAX_CONNECTIONS',
-      description: 'Connections to the daemon at once, busy and idle, in the whole process.',
+      description:
+        'Connections to the daemon at once, busy and idle, in the whole process. One run leaves an eighth of them to the others.',
       default: 100,
       min: 1,
       max: 65_535,

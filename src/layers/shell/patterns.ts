@@ -10,7 +10,7 @@ const MAX_PROGRAMS = 4000;
 
 /**
  * Milliseconds that all patterns may take on one output. Each match is linear, but thousands of matches that each look far
- * ahead are not; the clock is read between them.
+ * ahead are not; the clock is read between them, and between patterns.
  */
 const MAX_MATCHING_MS = 200;
 
@@ -56,10 +56,13 @@ export async function compileRedactPatterns(...sources: readonly PatternSource[]
   const programs = sources.flatMap(({ name, patterns }) =>
     patterns.map((pattern, i) => {
       const where = `${name}[${i}]`;
+      const counted = countedRepeats(pattern);
+      // Before it is compiled: a thousand characters of `a{1000}` are 140,000 instructions, which hold everybody up.
+      if (counted > MAX_PROGRAM) throw tooLarge(where, `more than ${MAX_PROGRAM}`);
       const program = compile(pattern, where);
       const size = program.programSize();
       total += size;
-      if (size > MAX_PROGRAM) throw refused(where, `is too large: ${size} instructions, at most ${MAX_PROGRAM}`);
+      if (size > MAX_PROGRAM) throw tooLarge(where, String(size));
       if (total > MAX_PROGRAMS)
         throw refused(where, `is one too many: all patterns together may have ${MAX_PROGRAMS} instructions`);
       return program;
@@ -77,10 +80,25 @@ export async function compileRedactPatterns(...sources: readonly PatternSource[]
           if (span.end > span.start) found.push(span);
           if (performance.now() - started > MAX_MATCHING_MS) throw new RedactionCostError();
         }
+        // One that finds nothing has looked at everything, too.
+        if (performance.now() - started > MAX_MATCHING_MS) throw new RedactionCostError();
       }
       return found;
     },
   };
+}
+
+/** How often counted repetitions repeat something, all together: a program has at least so many instructions. */
+function countedRepeats(pattern: string): number {
+  let sum = 0;
+  for (const [, least = '0', most = ''] of pattern.matchAll(/(?<!\\)\{(\d+)(?:,(\d*))?\}/g)) {
+    sum += Math.max(Number(least), Number(most));
+  }
+  return sum;
+}
+
+function tooLarge(where: string, size: string): CodedError {
+  return refused(where, `is too large: ${size} instructions, at most ${MAX_PROGRAM}`);
 }
 
 function refused(where: string, why: string): CodedError {

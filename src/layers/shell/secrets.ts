@@ -40,6 +40,8 @@ export interface SecretTexts {
   /** Length of the longest end of `text` that begins one of them without being all of it; 0: none. */
   begunAtEnd(text: string): number;
   readonly size: number;
+  /** There were too many: the oldest are not looked for any more. */
+  readonly overflowed: boolean;
 }
 
 /** Texts of one set; the oldest make room. */
@@ -48,6 +50,7 @@ const MAX_TEXTS = 4096;
 /** Nothing to look for yet. */
 export function createSecretTexts(): SecretTexts {
   const pieces = new Set<string>();
+  let overflowed = false;
   return {
     add(value, spelling) {
       const texts = spelling === 'plain' ? [value] : encodings(value);
@@ -59,6 +62,7 @@ export function createSecretTexts(): SecretTexts {
       for (const oldest of pieces) {
         if (pieces.size <= MAX_TEXTS) break;
         pieces.delete(oldest);
+        overflowed = true;
       }
     },
     occurrences(text) {
@@ -77,6 +81,9 @@ export function createSecretTexts(): SecretTexts {
     },
     get size() {
       return pieces.size;
+    },
+    get overflowed() {
+      return overflowed;
     },
   };
 }

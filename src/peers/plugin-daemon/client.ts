@@ -63,6 +63,8 @@ export const MAX_STREAM_BYTES = 256 * 1024 * 1024;
  * that sends a byte now and then would never be silent.
  */
 const LINE_READ_TIMES = 5;
+/** Of eight connections one run leaves one to the others, however many tools it calls at once (spec 03 §10.11). */
+const OTHERS_SHARE = 8;
 
 /**
  * A client with its connection pool. Throws DaemonProtocolError when the URL or the API key cannot be used.
@@ -91,7 +93,12 @@ export function createPluginDaemonClient(
   };
   const poolTimeoutMs = timerMs(settings.poolTimeoutSeconds);
   const lineTimeoutMs = LINE_READ_TIMES * channel.readTimeoutMs;
-  const slots = createSlots(settings.maxConnections, () => new DaemonTransportError('pool_timeout'));
+  const { maxConnections } = settings;
+  const slots = createSlots(
+    maxConnections,
+    () => new DaemonTransportError('pool_timeout'),
+    maxConnections - Math.floor(maxConnections / OTHERS_SHARE),
+  );
   const headers: Readonly<Record<string, string>> = {
     'X-Api-Key': settings.apiKey === '' ? '' : headerValue('plugin daemon API key', settings.apiKey),
     'Content-Type': 'application/json',

@@ -26,6 +26,8 @@ export interface LoadedShellctlClient extends ShellctlClient {
 
 /** What a forced deletion is granted for ending the job when nothing is said, seconds. */
 const DEFAULT_GRACE_SECONDS = 5;
+/** A longer grace is a wait like any other; the servers sleep all of it. What is granted when nobody says anything is less. */
+const PROMPT_GRACE_SECONDS = 10;
 
 /**
  * A client with its connections. Throws ShellctlError `invalid_request` when the address or the token cannot be used. Bun
@@ -80,6 +82,7 @@ export function createShellctlClient(address: ShellctlAddress, options: Shellctl
         path: `${jobPath(jobId)}/terminate`,
         body: { grace_seconds: seconds('grace_seconds', graceSeconds) },
         agreedSeconds: graceSeconds,
+        patient: graceSeconds > PROMPT_GRACE_SECONDS,
       };
       return await connection.ask(request, call, (answer) => jobStatusView(answer, jobId));
     },

@@ -4,9 +4,9 @@
 import type { ShellctlSettings } from '../../config/settings.ts';
 import { NO_PROBE, type Probe } from '../../observe/probe.ts';
 import { maskSecrets, secretValues } from '../../observe/secrets.ts';
-import { createSlots, type Slots } from '../slots.ts';
 import type { Answer } from './answers.ts';
 import { exchange, type Outgoing } from './exchange.ts';
+import { createPlaces } from './places.ts';
 import { type CallOptions, ShellctlError } from './port.ts';
 
 /** Where shellctl is. */
@@ -37,7 +37,7 @@ export interface ShellctlRequest {
   readonly body?: object;
   /** How long the server may take by agreement, seconds; null: a plain call. */
   readonly agreedSeconds: number | null;
-  /** It waits for a job, perhaps long. Default false. */
+  /** It waits for a job, or for the end of one, perhaps long. Default false. */
   readonly patient?: boolean;
   /** Bytes of output that may come. Default 0. */
   readonly outputLimit?: number;
@@ -55,8 +55,6 @@ export interface Connection {
 }
 
 const TIMING: ShellctlTiming = { plain: 30, slack: 10, pool: 30, idle: 4 };
-/** Of eight connections one is kept for calls that do not wait for a job: ending jobs must not queue behind long waits. */
-const PROMPT_SHARE = 8;
 const IDLE_SOCKETS = 16;
 /** An answer without its output. */
 const ANSWER_BYTES = 64 * 1024;
@@ -83,7 +81,11 @@ export function createConnection(
     keepAlive: timing.idle > 0 && { idleTimeout: timing.idle, maxIdleSockets: IDLE_SOCKETS },
   });
   const channel = { session, probe: options.probe ?? NO_PROBE };
-  const places = createPlaces(address.maxConnections, timing.pool);
+  const places = createPlaces(
+    address.maxConnections,
+    timing.pool * 1000,
+    () => new ShellctlError('pool_timeout', null, `no connection to shellctl became free within ${timing.pool} s`),
+  );
   const headers: Readonly<Record<string, string>> = {
     Accept: '*/*',
     'Accept-Encoding': 'identity',
@@ -105,8 +107,7 @@ export function createConnection(
 
   return {
     async ask(request, call, read) {
-      const place = request.patient === true ? places.patient : places.prompt;
-      const release = await place.acquire(call.owner, timing.pool * 1000, call.signal);
+      const release = await places[request.patient === true ? 'patient' : 'prompt'](call.owner, call.signal);
       try {
         return read(await exchange(channel, outgoing(request), call.signal));
       } catch (error) {
@@ -116,28 +117,9 @@ export function createConnection(
         release();
       }
     },
-    load() {
-      const kinds = new Set([places.patient, places.prompt]);
-      let [active, waiting] = [0, 0];
-      for (const slots of kinds) {
-        active += slots.used;
-        waiting += slots.waiting;
-      }
-      return { active, waiting };
-    },
+    load: places.load,
     close: () => session.close(),
   };
-}
-
-function createPlaces(size: number, poolSeconds: number): { readonly patient: Slots; readonly prompt: Slots } {
-  const timedOut = () =>
-    new ShellctlError('pool_timeout', null, `no connection to shellctl became free within ${poolSeconds} s`);
-  if (size < 2) {
-    const one = createSlots(size, timedOut);
-    return { patient: one, prompt: one };
-  }
-  const kept = Math.ceil(size / PROMPT_SHARE);
-  return { patient: createSlots(size - kept, timedOut), prompt: createSlots(kept, timedOut) };
 }
 
 function masked(error: ShellctlError, secrets: readonly string[]): ShellctlError {

@@ -15,6 +15,7 @@ import {
 } from '@grpc/grpc-js';
 import { CodedError, errorText } from '../../base/errors.ts';
 import type { Logger } from '../../observe/logger.ts';
+import type { Probe } from '../../observe/probe.ts';
 import { parseJson } from '../../wiretext/json.ts';
 import type { StubCaller } from '../caller.ts';
 import { InvalidStubRequest } from '../errors.ts';
@@ -22,6 +23,7 @@ import type { StubOperations } from '../operations.ts';
 import { createDoorman } from './doorman.ts';
 import { type Codec, createCodecs, PATHS } from './schema.ts';
 import { type GrpcRefusal, refusalOf } from './status.ts';
+import { createTeller } from './teller.ts';
 
 /** Largest message (spec 05 §12.1). */
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
@@ -29,6 +31,11 @@ const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 const DRAIN_MS = 5_000;
 /** Calls at once on one connection. */
 const MAX_STREAMS = 256;
+/** A connection without a call is closed after this long, also one on which nothing was ever said, ms. Clients come back. */
+const IDLE_MS = 60_000;
+/** One with calls is asked this often whether its client is still there, and may take so long to answer, ms. */
+const PING_MS = 30_000;
+const PONG_MS = 10_000;
 
 export interface StubGrpcOptions {
   /** Made at the first call. */
@@ -38,8 +45,18 @@ export interface StubGrpcOptions {
   /** PEM files; null: plaintext. */
   readonly tls: { readonly certFile: string; readonly keyFile: string } | null;
   readonly logger: Logger;
-  /** Other timings than the usual ones; for tests. Milliseconds: for a request to arrive; for a stop to wait. */
-  readonly timings?: { readonly messageMs?: number; readonly drainMs?: number };
+  /** Told of every call. Default: nobody. */
+  readonly probe?: Pick<Probe, 'request'>;
+  /**
+   * Other timings than the usual ones; for tests. Milliseconds: for a request to arrive; for a stop to wait; for a connection
+   * without calls; between two questions whether a client is there.
+   */
+  readonly timings?: {
+    readonly messageMs?: number;
+    readonly drainMs?: number;
+    readonly idleMs?: number;
+    readonly pingMs?: number;
+  };
 }
 
 export interface StubGrpcServer {
@@ -63,7 +80,11 @@ export function createStubGrpcServer(options: StubGrpcOptions): StubGrpcServer {
     'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
     'grpc.max_send_message_length': MAX_MESSAGE_BYTES,
     'grpc.max_concurrent_streams': MAX_STREAMS,
-    interceptors: [doorman.interceptor],
+    'grpc.max_connection_idle_ms': timings.idleMs ?? IDLE_MS,
+    'grpc.keepalive_time_ms': timings.pingMs ?? PING_MS,
+    'grpc.keepalive_timeout_ms': PONG_MS,
+    interceptors:
+      options.probe === undefined ? [doorman.interceptor] : [createTeller(options.probe), doorman.interceptor],
   });
 
   function unexpected(path: string, error: unknown): GrpcRefusal {

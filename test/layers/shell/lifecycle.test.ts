@@ -142,6 +142,15 @@ describe('a first run', () => {
     expect(await failureOf(shell.enter())).toStartWith('request_error: ');
   });
 
+  test('fails for more secrets than can be masked, before anything is made', async () => {
+    const shell = start();
+    const env = Array.from({ length: 1_200 }, (_, i) => ({ name: `TOKEN_${i}`, value: crypto.randomUUID() }));
+    expect(await failureOf(shell.enter({ config: { env } }))).toBe(
+      'dify.shell has more secret values than can be kept out of the output of jobs.',
+    );
+    expect(shell.fake.requests).toEqual([]);
+  });
+
   test('fails for a pattern that cannot be used, before anything is made', async () => {
     const shell = start({ redactPatterns: ['fine'] });
     expect(await failureOf(shell.enter({ config: { redact_patterns: ['ok', '(?<!x)('] } }))).toBe(

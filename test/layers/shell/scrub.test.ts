@@ -185,6 +185,8 @@ describe('patterns', () => {
       ['sk-(secret', 'is not a regular expression that can be matched in linear time (RE2 syntax)'],
       ['(a)\\1', 'is not a regular expression that can be matched in linear time (RE2 syntax)'],
       ['[a-z]{900}[a-z]{900}', 'is too large'],
+      // Not even compiled: that alone would take long.
+      ['a{1000}'.repeat(140), 'is too large: more than 1000 instructions'],
     ] as const) {
       const refused = compileRedactPatterns({ name: 'list', patterns: ['fine', source] });
       expect(refused).rejects.toMatchObject({
@@ -200,6 +202,11 @@ describe('patterns', () => {
   test('that take too long withhold the output', async () => {
     const using = await scrubber([], 'x*y|x');
     expect(() => using.window('', 'x'.repeat(16_000), 'final')).toThrow(RedactionCostError);
+  });
+
+  test('that match nothing, and take long for it, do so for one of them and no longer', async () => {
+    const many = await compileRedactPatterns({ name: 'list', patterns: Array(6).fill('(?:.*[ab]){200}[yz]') });
+    expect(() => many.matches('ab'.repeat(8_500))).toThrow(RedactionCostError);
   });
 });
 

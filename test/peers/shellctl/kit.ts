@@ -1,15 +1,15 @@
 // What the tests of the shellctl client share: a client for a fake (or a real) server, a call that nobody aborts, and what an
 // error says.
 
-import { createShellctlClient } from '../../../src/peers/shellctl/client.ts';
+import { createShellctlClient, type LoadedShellctlClient } from '../../../src/peers/shellctl/client.ts';
 import type { ShellctlAddress, ShellctlTiming } from '../../../src/peers/shellctl/connection.ts';
-import { type CallOptions, type RunJob, type ShellctlClient, ShellctlError } from '../../../src/peers/shellctl/port.ts';
+import { type CallOptions, type RunJob, ShellctlError } from '../../../src/peers/shellctl/port.ts';
 
 /** A client for a server. */
 export function clientFor(
   server: { readonly url: string; readonly token: string },
   changes: Partial<ShellctlAddress> & { readonly timing?: Partial<ShellctlTiming> } = {},
-): ShellctlClient {
+): LoadedShellctlClient {
   const { timing = {}, ...address } = changes;
   return createShellctlClient(
     { entrypoint: server.url, authToken: server.token, maxConnections: 64, ...address },

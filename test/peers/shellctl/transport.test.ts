@@ -159,8 +159,9 @@ describe('connections', () => {
     fake.fault(() => 'hang');
     const client = clientFor(fake, { maxConnections: 4, timing: { pool: 0.1 } });
     const controller = new AbortController();
-    const call = { signal: controller.signal, owner: 'run' };
-    const held = Array.from({ length: 3 }, () => client.wait('j', WAIT, call).catch(() => 'left'));
+    const held = ['a', 'b', 'c'].map((owner) =>
+      client.wait('j', WAIT, { signal: controller.signal, owner }).catch(() => 'left'),
+    );
     await until('three requests', () => fake.requests.length === 3);
     const error = await errorOf(client.wait('j', WAIT, quietCall()));
     expect(error.message).toBe('pool_timeout: no connection to shellctl became free within 0.1 s');
@@ -182,6 +183,34 @@ describe('connections', () => {
     await Promise.all(waiting);
   });
 
+  test('are not all taken by one run, however many waits it has', async () => {
+    fake.fault(({ path }) => (path.endsWith('/wait') ? 'hang' : null));
+    const client = clientFor(fake, { maxConnections: 8 });
+    const controller = new AbortController();
+    const greedy = { signal: controller.signal, owner: 'greedy' };
+    const waiting = Array.from({ length: 100 }, () => client.wait('j', WAIT, greedy).catch(() => 'left'));
+    await until('the first', () => fake.requests.length > 0);
+    const { output } = await client.run(job('echo x'), quietCall('modest'));
+    expect(output).toBe('x\n');
+    expect(fake.requests.filter(({ path }) => path.endsWith('/wait'))).toHaveLength(4);
+    expect(client.load()).toEqual({ active: 4, waiting: 96 });
+    controller.abort(new Error('enough'));
+    await Promise.all(waiting);
+    expect(client.load()).toEqual({ active: 0, waiting: 0 });
+  });
+
+  test('are kept for ending jobs while others end theirs with a long grace', async () => {
+    fake.fault(({ path }) => (path.endsWith('/terminate') ? 'hang' : null));
+    const client = clientFor(fake, { maxConnections: 2 });
+    const controller = new AbortController();
+    const call = { signal: controller.signal, owner: 'patient' };
+    const ending = client.terminate('j', 300, call).catch(() => 'left');
+    await until('the first', () => fake.requests.length === 1);
+    expect((await errorOf(client.delete('j', { force: true }, quietCall()))).code).toBe('job_not_found');
+    controller.abort(new Error('enough'));
+    expect(await ending).toBe('left');
+  });
+
   test('are not taken by another peer that hangs', async () => {
     let reached = 0;
     const socket = {
@@ -192,7 +221,9 @@ describe('connections', () => {
     const hanging = Bun.listen({ hostname: '127.0.0.1', port: 0, socket });
     const daemon = daemonFor(`http://127.0.0.1:${hanging.port}`, { maxConnections: 100 });
     const controller = new AbortController();
-    const calls = Array.from({ length: 150 }, () => collect(daemon.streamItems(llmCall(), controller.signal)));
+    const calls = Array.from({ length: 150 }, (_, i) =>
+      collect(daemon.streamItems({ ...llmCall(), owner: i }, controller.signal)),
+    );
     await until('a hundred calls', () => reached >= 100);
     const client = clientFor(fake);
     const jobs = await Promise.all(Array.from({ length: 20 }, () => client.run(job('echo x'), quietCall())));
