@@ -2,6 +2,10 @@
 // holds when the machine's speed drifts. Told as CPU time of the server per run, which the receiver of the traces and the driver
 // do not disturb, and as runs per second of the whole machine, on which they run too.
 
+import { loadSettings } from '../../src/config/load.ts';
+import { noopLogger } from '../../src/observe/logger.ts';
+import type { Probe } from '../../src/observe/probe.ts';
+import { startTraces } from '../../src/observe/traces/start.ts';
 import { until } from '../support/until.ts';
 import { type Block, type Load, type LoadResult, underLoad, warmUpRuns } from './reliability-measures.ts';
 import type { BenchStore } from './stores.ts';
@@ -53,6 +57,54 @@ export async function overheads(store: BenchStore, load: Load, rounds: number): 
   } finally {
     await sink.stop();
   }
+}
+
+/** What the spans of one-chunk runs cost by themselves, in µs of this process' CPU time per run: made, ended, sent; no server. */
+export async function tracingAlone(runs: number): Promise<number> {
+  const sink = await startAddressed(new URL('otlp-sink.ts', import.meta.url).pathname);
+  const loaded = loadSettings({ OTEL_EXPORTER_OTLP_ENDPOINT: sink.url }, null);
+  if (!loaded.ok || loaded.settings.traces === null) throw new Error('tracing is not on');
+  const traces = await startTraces(loaded.settings.traces, { logger: noopLogger, secrets: [] });
+  try {
+    const make = async (count: number): Promise<number> => {
+      const before = process.cpuUsage();
+      for (let i = 0; i < count; i += 1) {
+        spansOfRun(traces.probe, `run-${i}`);
+        // The queue must be emptied meanwhile, or spans are dropped.
+        if (i % SPANS_AT_ONCE === 0) await Bun.sleep(1);
+      }
+      const { user, system } = process.cpuUsage(before);
+      return (user + system) / count;
+    };
+    await make(runs);
+    return await make(runs);
+  } finally {
+    await traces.close();
+    await sink.stop();
+  }
+}
+
+const SPANS_AT_ONCE = 50;
+
+/** The six: `POST`, run, creation, model request, end, and the stream's `GET`. */
+function spansOfRun(probe: Probe, runId: string): void {
+  const header = { traceparent: null, tracestate: null, requestId: runId };
+  const post = probe.request({ ...header, method: 'POST', route: '/runs' });
+  post.within(() => {
+    const run = probe.run({ runId, tenantId: null, layers: 2 });
+    run.within(() => {
+      probe.store('create').end({ failed: false });
+      const content = () => '';
+      run
+        .modelRequest({ provider: 'scripted', model: 'scripted', step: 1, content })
+        .end({ error: null, finishReason: 'stop', inputTokens: 1, outputTokens: 1, content });
+      probe.store('finalise').end({ failed: false });
+    });
+    const counts = { events: 5, eventChars: 1_500, inputTokens: 1, outputTokens: 1 };
+    run.end({ outcome: 'succeeded', reason: null, error: null, ...counts });
+  });
+  post.end({ status: 202 });
+  probe.request({ ...header, method: 'GET', route: '/runs/:run_id/events/sse' }).end({ status: 200 });
 }
 
 type Kind = 'off' | 'metrics' | 'traces';

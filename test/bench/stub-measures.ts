@@ -10,7 +10,7 @@ import { until } from '../support/until.ts';
 import { cpuMs } from './proc.ts';
 import { driveStubApart, type StubJob } from './stub-driver.ts';
 
-/** Microseconds for one, made or checked one after the other: with the way to the thread that encrypts, and back. */
+/** Microseconds for one. Each waits for a thread that encrypts, whose way there and back costs as much as the rest. */
 export interface TokenCosts {
   readonly mint: number;
   /** A token that was never seen. */
@@ -19,36 +19,47 @@ export interface TokenCosts {
   readonly checkAgain: number;
 }
 
+/** Made or checked at once: the way to the thread is shared then, as in a server that is asked by several. */
+const AT_ONCE = 8;
 const WARM_UPS = 3;
 
-/** What tokens cost on average of `count`, after three times as many to warm up: until the code that makes them is compiled. */
-export async function tokenCosts(count: number): Promise<TokenCosts> {
+/** What tokens cost on average of `count`, after three times as many to warm up: several at once, and one after the other. */
+export async function tokenCosts(
+  count: number,
+): Promise<{ readonly together: TokenCosts; readonly alone: TokenCosts }> {
+  await tokens(WARM_UPS * count, AT_ONCE);
+  return { together: await tokens(count, AT_ONCE), alone: await tokens(count, 1) };
+}
+
+async function tokens(count: number, width: number): Promise<TokenCosts> {
   const context = contextOf();
-  const tokens = ownCodec();
+  const codec = ownCodec();
   const headers: string[] = [];
-  const mint = async (): Promise<void> => {
-    headers.push(`Bearer ${(await tokens.issue(context, 'abc12ff')).token}`);
+  const mint = await inTurns(count, width, async () => {
+    headers.push(`Bearer ${(await codec.issue(context, 'abc12ff')).token}`);
+  });
+  const fresh = ownCodec();
+  const check = async (i: number): Promise<void> => {
+    if (!(await fresh.check(headers[i] ?? '')).ok) throw new Error('the token is refused');
   };
-  await inTurn(mint, WARM_UPS * count);
-  const mintCost = await inTurn(mint, count);
-  const check = (codec: TokenCodec) => async (i: number) => {
-    if (!(await codec.check(headers[i] ?? '')).ok) throw new Error('the token is refused');
-  };
-  await inTurn(check(ownCodec()), WARM_UPS * count);
-  const checked = ownCodec();
-  const first = await inTurn(check(checked), count);
+  const first = await inTurns(count, width, check);
   const known = Math.min(count, 1_000); // as many as are remembered at least
-  await inTurn(check(checked), known);
-  return { mint: mintCost, check: first, checkAgain: await inTurn(check(checked), known) };
+  await inTurns(known, width, check);
+  return { mint, check: first, checkAgain: await inTurns(known, width, check) };
 }
 
 function ownCodec(): TokenCodec {
   return createTokenCodec({ secrets: { current: SECRET, previous: [] }, ttlSeconds: 3600, clock: systemClock() });
 }
 
-async function inTurn(act: (i: number) => Promise<unknown>, count: number): Promise<number> {
+/** Microseconds per act, `width` of them at a time. */
+async function inTurns(count: number, width: number, act: (i: number) => Promise<unknown>): Promise<number> {
   const start = performance.now();
-  for (let i = 0; i < count; i++) await act(i);
+  let next = 0;
+  const worker = async (): Promise<void> => {
+    while (next < count) await act(next++);
+  };
+  await Promise.all(Array.from({ length: width }, worker));
   return ((performance.now() - start) / count) * 1000;
 }
 
