@@ -199,6 +199,8 @@ export interface EventSubscription {
    * Only one call at a time. Rejects with StoreUnavailableError; the subscription is then over.
    */
   next(): Promise<readonly StoredEvent[] | null>;
+  /** What `next` would resolve with at once, delivered by this call; null: nothing is at hand, use `next`. Not while one is pending. */
+  ready?(): readonly StoredEvent[] | null;
   /**
    * All that is left of a run that is over, where it is at hand; the subscription is then over, too. Null: use `next`. Not
    * while a `next` is pending.

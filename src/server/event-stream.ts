@@ -65,14 +65,17 @@ export class EventStream {
     return this.#subscription.behind ?? 0;
   }
 
-  /** The client takes more: the next batch as one chunk. The first pull sends a comment, so that headers travel at once. */
+  /**
+   * The client takes more: the next batch as one chunk. The first pull sends a comment, so that headers travel at once, with what
+   * is at hand.
+   */
   pull(): Promise<void> | undefined {
-    if (!this.#greeted) {
-      this.#greeted = true;
-      this.#enqueue(KEEPALIVE);
-      return undefined;
-    }
-    return this.#advance();
+    if (this.#greeted) return this.#advance();
+    this.#greeted = true;
+    const events = this.#subscription.ready?.() ?? [];
+    this.#inReplay = events.length >= LONG_BATCH;
+    if (!this.#deliver(events, [KEEPALIVE])) this.#enqueue(KEEPALIVE);
+    return undefined;
   }
 
   /** The client hung up. */
@@ -113,10 +116,10 @@ export class EventStream {
     }
   }
 
-  /** Sends a batch. False: it held nothing that can be sent. */
-  #deliver(events: readonly StoredEvent[]): boolean {
+  /** Sends a batch, behind what goes `before`. False: it held nothing that can be sent, and nothing was. */
+  #deliver(events: readonly StoredEvent[], before: readonly Uint8Array[] = []): boolean {
     const { chunks, frames, terminal } = encodeBatch(this.#host, this.#reader, this.runId, events);
-    if (chunks.length > 0) this.#send(chunks, frames);
+    if (chunks.length > 0) this.#send(before.length === 0 ? chunks : [...before, ...chunks], frames);
     if (terminal) this.end();
     return terminal || chunks.length > 0;
   }

@@ -69,6 +69,14 @@ export class Subscription implements EventSubscription, Waiter {
     return this.#channel.tail(this.cursor)?.length ?? RING_MAX_EVENTS;
   }
 
+  ready(): readonly StoredEvent[] | null {
+    const events = this.#closed ? null : this.#channel.tail(this.cursor);
+    const last = events?.at(-1);
+    if (last === undefined) return null;
+    this.cursor = last.id;
+    return events;
+  }
+
   rest(): readonly StoredEvent[] | null {
     const events = this.#channel.ended && !this.#closed ? this.#channel.tail(this.cursor) : null;
     if (events === null || events.length === 0) return null;

@@ -188,14 +188,14 @@ describe('a stream', () => {
 });
 
 /** A reader whose subscriptions count themselves and yield what the test gives them. */
-function drivenReader() {
+function drivenReader(...ready: readonly StoredEvent[]) {
   const store = memoryStore();
   const subscriptions: DrivenSubscription[] = [];
   const reader: RunReader = {
     getRecord: (runId) => store.getRecord(runId),
     readEvents: (runId, after, limit) => store.readEvents(runId, after, limit),
     async subscribe() {
-      const subscription = new DrivenSubscription();
+      const subscription = new DrivenSubscription(ready);
       subscriptions.push(subscription);
       return subscription;
     },
@@ -207,6 +207,15 @@ class DrivenSubscription implements EventSubscription {
   closed = false;
   asked = 0;
   #waiting: PromiseWithResolvers<readonly StoredEvent[] | null> | null = null;
+  readonly #ready: readonly StoredEvent[];
+
+  constructor(ready: readonly StoredEvent[]) {
+    this.#ready = ready;
+  }
+
+  ready(): readonly StoredEvent[] | null {
+    return this.#ready.length === 0 ? null : this.#ready;
+  }
 
   next(): Promise<readonly StoredEvent[] | null> {
     this.asked += 1;
@@ -308,6 +317,37 @@ describe('the life of a stream', () => {
       'headers and a comment',
       () => stream.received.includes('\r\n\r\n') && stream.received.includes(': keepalive'),
     );
+    await driven.stop();
+  });
+
+  test('what is at hand travels with the first bytes, in one chunk', async () => {
+    const { reader, subscriptions } = drivenReader(
+      { id: '1-0', payload: runStarted('r') },
+      { id: '2-0', payload: '{"nonsense":1}' },
+    );
+    const driven = await startServer({ runs: reader });
+    const stream = await rawStream(driven.port, 'r');
+    await until('the second pull', () => subscriptions[0]?.asked === 1);
+    await until('the event', () => stream.received.includes('id: 1-0'));
+    expect(stream.received.match(/^[0-9a-f]+\r$/gim)?.length).toBe(1);
+    expect(stream.received).toMatch(/: keepalive\n\nid: 1-0\n/);
+    await driven.stop();
+  });
+
+  test.each([
+    ['that is the end', [{ id: '1-0', payload: runSucceeded('r', 'done') }], true],
+    ['that cannot be read', [{ id: '1-0', payload: '{"nonsense":1}' }], false],
+  ] as const)('something at hand %s', async (_, ready, isOver) => {
+    const { reader, subscriptions } = drivenReader(...ready);
+    const driven = await startServer({ runs: reader });
+    const stream = await rawStream(driven.port, 'r');
+    await until('the comment', () => stream.received.includes(': keepalive'));
+    if (isOver) {
+      // Bun knows the whole body when it begins to answer, and gives it a length.
+      await until('the end', () => stream.received.endsWith('}\n\n'));
+      expect(stream.received).toMatch(/content-length: \d+\r\n[^]*: keepalive\n\nid: 1-0\nevent: run_succeeded/i);
+    } else await until('the next pull', () => subscriptions[0]?.asked === 1);
+    expect(subscriptions[0]?.asked).toBe(isOver ? 0 : 1);
     await driven.stop();
   });
 

@@ -14,6 +14,16 @@ for (let round = 0; ; round += 1) {
     runIds.map((runId) => store.append(runId, [payloadOf(runId, round), payloadOf(runId, -round)])),
   );
   const ids = outcomes.map((outcome) => (outcome.appended ? outcome.events.at(-1)?.id : 'refused'));
-  // Synchronous: what the parent reads was acknowledged.
-  writeSync(1, `${round} ${ids.join(' ')}\n`);
+  say(`${round} ${ids.join(' ')}\n`);
+}
+
+/** Synchronous: what the parent reads was acknowledged. A pipe that is full because the parent is busy is tried again. */
+function say(line: string): void {
+  for (let rest = Buffer.from(line); rest.length > 0; ) {
+    try {
+      rest = rest.subarray(writeSync(1, rest));
+    } catch (error) {
+      if (!(error instanceof Error && 'code' in error && error.code === 'EAGAIN')) throw error;
+    }
+  }
 }

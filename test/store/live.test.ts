@@ -570,6 +570,23 @@ describe('a run that ended a moment ago', () => {
     expect(reads).toBe(1);
   });
 
+  test('of a running one is ready what is at hand, once, and nothing that has to be waited or asked for', async () => {
+    const record = runningRecord();
+    await lately.create(record);
+    const subscription = await lately.subscribe(record.run_id, CURSOR_START);
+    expect(subscription?.ready?.()).toBeNull();
+    await lately.append(record.run_id, [payloadOf(record.run_id, 0), payloadOf(record.run_id, 1)]);
+    const stored = await sqlite.readEvents(record.run_id, CURSOR_START, 100);
+    expect(subscription?.ready?.()).toEqual(stored);
+    expect(subscription?.ready?.()).toBeNull();
+    const end = await lately.finalise(record.run_id, terminal(record.run_id, 'succeeded'));
+    expect(await subscription?.next()).toEqual(end.applied ? [end.event] : []);
+    const late = await createLive(counted(sqlite), { clock }).subscribe(record.run_id, CURSOR_START);
+    expect(late?.ready?.()).toBeNull();
+    late?.close();
+    expect(late?.ready?.()).toBeNull();
+  });
+
   test('a running one has no rest', async () => {
     const record = runningRecord();
     await lately.create(record);
