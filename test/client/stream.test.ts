@@ -678,11 +678,14 @@ describe('the signal', () => {
 
   test('leaving while an event is waited for, or a pause is, ends both at once and closes the connection', async () => {
     let left = Promise.resolve();
-    server.answer(async (connection) => {
-      left = connection.closed;
-      connection.head(200, SSE);
-      await connection.write(started('1-0'));
-    }, json(503, { detail: 'no' }));
+    server.answer(
+      async (connection) => {
+        left = connection.closed;
+        connection.head(200, SSE);
+        await connection.write(started('1-0'));
+      },
+      json(503, { detail: 'no' }),
+    );
     for (const options of [{}, { after: '9-0', reconnectDelayMs: 60_000 }]) {
       const events = client.streamEvents('run-1', options);
       if (options.after === undefined) await events.next();
