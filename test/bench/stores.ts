@@ -62,5 +62,7 @@ export function withStore<T>(
     DIFY_AGENT_STREAM_TEXT_DELTA_COALESCING_ENABLED: 'false',
   };
   const which = store.binary === undefined ? {} : { binary: store.binary };
-  return store.withPlace((place) => withServer({ ...which, env: { ...place, ...common, ...env } }, use));
+  return store.withPlace((place) =>
+    withServer({ ...which, env: { ...place, ...common, ...env }, logsToFile: true }, use),
+  );
 }

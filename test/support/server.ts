@@ -1,7 +1,7 @@
 // Starts the compiled binary as a user would: own process, own empty working directory, a clean environment.
 // Readiness is the server's own word (its start log line and /readyz), never a guessed time.
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { ensureBinary } from './binary.ts';
@@ -20,6 +20,8 @@ export interface ServerOptions {
   readonly args?: readonly string[];
   /** Default: a new empty directory that is removed at the end. */
   readonly cwd?: string;
+  /** The log goes to a file in that directory: nobody has to read along what a load makes it say. Default: collected here. */
+  readonly logsToFile?: boolean;
 }
 
 /** How a process ended. */
@@ -73,16 +75,20 @@ export async function startProcess(options: ServerOptions = {}): Promise<Running
     if (value === undefined) delete env[name];
     else env[name] = value;
   }
+  const logFile = options.logsToFile === true ? join(cwd, 'server.log') : null;
   const child = Bun.spawn([binary, ...(options.args ?? ['serve'])], {
     cwd,
     env,
     stdin: 'ignore',
     stdout: 'pipe',
-    stderr: 'pipe',
+    stderr: logFile === null ? 'pipe' : Bun.file(logFile),
   });
   const stdoutLines: string[] = [];
-  const stderrLines: string[] = [];
-  const drained = Promise.all([collect(child.stdout, stdoutLines), collect(child.stderr, stderrLines)]);
+  const collected: string[] = [];
+  const drained = Promise.all([
+    collect(child.stdout, stdoutLines),
+    child.stderr instanceof ReadableStream ? collect(child.stderr, collected) : null,
+  ]);
   const exited = child.exited.then(async (): Promise<Exit> => {
     await drained;
     return { code: child.exitCode, signal: child.signalCode as NodeJS.Signals | null }; // Bun types it as a number too; it is a name
@@ -91,7 +97,9 @@ export async function startProcess(options: ServerOptions = {}): Promise<Running
     pid: child.pid,
     cwd,
     stdoutLines,
-    stderrLines,
+    get stderrLines() {
+      return logFile === null ? collected : readFileSync(logFile, 'utf8').split('\n');
+    },
     exited,
     kill: (signal) => child.kill(signal),
     async dispose() {
@@ -118,6 +126,10 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     await until('/readyz to be 200', async () => (await fetch(`${url}/readyz`, { proxy: false })).status === 200);
     return {
       ...running,
+      // The spread would have read it once for all.
+      get stderrLines() {
+        return running.stderrLines;
+      },
       url,
       port: Number(new URL(url).port),
       async stop(signal = 'SIGTERM') {
