@@ -40,7 +40,7 @@ function overheadOf(chunks: number, runs: number, roundsPerBlock: number): Secti
 }
 
 export const sightSections: Sections = {
-  sight: overheadOf(0, 3_000, 3),
+  sight: overheadOf(0, 10_000, 3),
   sightanswers: overheadOf(100, 500, 2),
   sightstreams: overheadOf(1_000, 50, 2),
   tracing: {
