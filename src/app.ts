@@ -20,7 +20,6 @@ import type { Logger } from './observe/logger.ts';
 import type { SlotFigures } from './observe/metrics/sources.ts';
 import type { Probe } from './observe/probe.ts';
 import { createSight } from './observe/sight.ts';
-import { withLayerTypes } from './observe/status.ts';
 import { openTraces } from './observe/traces/open.ts';
 import { createPluginDaemonClient, type PluginDaemonClient } from './peers/plugin-daemon/client.ts';
 import { createShellctlClient, type LoadedShellctlClient } from './peers/shellctl/client.ts';
@@ -165,6 +164,7 @@ async function open(settings: Settings, logger: Logger): Promise<Running> {
         store: store.lease === null ? 'sqlite' : 'redis',
         storeDescription: store.description,
         wire: settings.wireVintage,
+        layerTypes: layerTypes.map(({ typeId }) => typeId),
         ...startedAt,
       },
       maxActiveRuns,
@@ -177,10 +177,6 @@ async function open(settings: Settings, logger: Logger): Promise<Running> {
       settings,
       probe,
       ...views,
-      status: withLayerTypes(
-        views.status,
-        layerTypes.map(({ typeId }) => typeId),
-      ),
       runs: store,
       submitter: scheduler,
       ...(settings.runIndexEnabled === false ? {} : { lister: store.lister }),

@@ -73,8 +73,8 @@ export interface StatusReport {
   };
   readonly streams: { readonly open: number; readonly behind: number; readonly stuck: number };
   readonly peers: readonly PeerStatus[];
-  /** Type ids that compositions may use here, e.g. `dify.plugin.llm`. Absent: nobody has said. */
-  readonly layer_types?: readonly string[];
+  /** Type ids that compositions may use here, e.g. `dify.plugin.llm`. */
+  readonly layer_types: readonly string[];
   readonly process: {
     readonly pid: number;
     readonly rss_bytes: number;
@@ -105,6 +105,7 @@ export function statusReport(meter: Meter, sources: Sources, loop: LoopDelay | n
     runs: runsOf(meter, sources.maxActiveRuns, now),
     streams: { open, behind, stuck },
     peers: peersOf(meter, sources.slots()),
+    layer_types: identity.layerTypes,
     process: {
       pid: process.pid,
       rss_bytes: rss,
@@ -113,11 +114,6 @@ export function statusReport(meter: Meter, sources: Sources, loop: LoopDelay | n
       event_loop_delay_max_seconds: loop && seconds(loop.recentMax * 1000),
     },
   };
-}
-
-/** The same report with what compositions may use: the registry's affair, which no probe is told of. */
-export function withLayerTypes(report: () => StatusReport, layerTypes: readonly string[]): () => StatusReport {
-  return () => ({ ...report(), layer_types: layerTypes });
 }
 
 function runsOf({ runs }: Meter, limit: number, now: number): StatusReport['runs'] {

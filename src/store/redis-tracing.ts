@@ -1,6 +1,6 @@
 // node-redis describes every command to Node's diagnostics channels, unless `TracingChannel.hasSubscribers` says that nobody
 // listens. Bun's class does not have that getter yet (Node has it since 22), so each command would be copied, wrapped and told to
-// nobody: a tenth of what a short run costs here. Nothing else of this room is about diagnostics.
+// nobody.
 
 import { tracingChannel } from 'node:diagnostics_channel';
 

@@ -57,12 +57,15 @@ test('tables name model, store, driver and coalescing, and what could not be mea
   const limit = targetLimit('streaming', 'redis');
   const figures = [figureOf(draft('streaming', [1, 3, 2], limit === undefined ? {} : { limit }), 'redis')];
   const failures = [{ section: 'growth', store: 'redis', error: 'no\nredis' }];
-  const text = markdown(figures, failures, where);
+  const text = markdown(figures, failures, [where]);
+  expect(text).toStartWith('Taken in one go:\n\n- 2026-11-21 at abc by `npm run bench` on 2 × X;');
   expect(text).toContain('| 2 runs/s | 1, 3, 2 | ≥ 53,000 **miss** |');
   expect(text).toContain('fake daemon · Redis · does \\| something · coalescing off');
   expect(text).toContain('- growth on redis: no redis');
   expect(text.match(/\*\*miss\*\*/g)).toHaveLength(2);
   expect(terminalLines(figures, failures).join('\n')).toContain('NOT MEASURED: growth on redis');
+  const twice = markdown(figures, failures, [where, { ...where, command: 'npm run bench -- --only live' }]);
+  expect(twice.match(/^- 2026-11-21 at abc by/gm)).toHaveLength(2);
 });
 
 test('the document keeps what stands outside its markers, and is refused without them', () => {

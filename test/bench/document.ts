@@ -34,8 +34,12 @@ export function withFigures(document: string, figures: string): string {
   return `${document.slice(0, begin + BEGIN.length)}\n\n${figures}\n${document.slice(end)}`;
 }
 
-/** All tables, as Markdown. */
-export function markdown(figures: readonly Figure[], failures: readonly Failure[], where: Circumstances): string {
+/** All tables, as Markdown. `goes`: the runs that the figures are from, oldest first; a later one replaced what it measured again. */
+export function markdown(
+  figures: readonly Figure[],
+  failures: readonly Failure[],
+  goes: readonly Circumstances[],
+): string {
   const targets = judge(figures).map(({ target, limits, medians, verdict, found }) => [
     target.what,
     target.reference,
@@ -54,7 +58,11 @@ export function markdown(figures: readonly Figure[], failures: readonly Failure[
     figure.note ?? '',
   ]);
   return [
-    `Taken ${where.date} at ${where.commit} by \`${where.command}\` on ${where.machine}; ${where.versions}; load ${where.load.toFixed(2)} before the first section; medians of ${where.blocks} blocks unless a note says otherwise.`,
+    goes.length === 1
+      ? 'Taken in one go:'
+      : 'Taken in several goes, each of which replaced the figures that it measured again:',
+    '',
+    ...goes.map(goText),
     '',
     '### Targets',
     '',
@@ -93,6 +101,10 @@ export function terminalLines(figures: readonly Figure[], failures: readonly Fai
   const failed = failures.map(({ section, store, error }) => `NOT MEASURED: ${section} on ${store}: ${error}`);
   const head = `${'what'.padEnd(84)} ${'reference'.padStart(22)} ${'target'.padStart(22)} ${'median'.padStart(24)}`;
   return [...lines, '', head, ...targets, ...failed];
+}
+
+function goText({ date, commit, command, machine, versions, load, blocks }: Circumstances): string {
+  return `- ${date} at ${commit} by \`${command}\` on ${machine}; ${versions}; load ${load.toFixed(2)} before the first section; medians of ${blocks} blocks unless a note says otherwise.`;
 }
 
 function share(figure: Figure, all: readonly Figure[]): string {

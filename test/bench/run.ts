@@ -104,21 +104,28 @@ async function main(): Promise<number> {
   const { figures, failures, tried } = earlier === null ? measured : merged(earlier, measured);
   for (const line of ['', ...terminalLines(figures, failures)]) console.log(line);
   console.log(`\n${((performance.now() - started) / 60_000).toFixed(1)} minutes`);
-  save({ circumstances: where, figures, failures, tried });
+  const goes = [...(earlier?.goes ?? []), where];
+  save({ goes, figures, failures, tried });
   if (values.write) {
     const path = join(ROOT, 'docs/performance.md');
-    writeFileSync(path, withFigures(readFileSync(path, 'utf8'), markdown(figures, failures, where)));
+    writeFileSync(path, withFigures(readFileSync(path, 'utf8'), markdown(figures, failures, goes)));
   }
   return failures.length === 0 ? 0 : 1;
 }
 
+/** What --json writes. */
+interface Saved extends SuiteResult {
+  /** The runs that the figures are from, oldest first. */
+  readonly goes: readonly Circumstances[];
+}
+
 /** What --json wrote. Throws when it is something else. */
-function readResult(path: string): SuiteResult {
-  const { figures, failures, tried } = JSON.parse(readFileSync(path, 'utf8')) as Partial<SuiteResult>; // looked at below
-  if (!Array.isArray(figures) || !Array.isArray(failures) || !Array.isArray(tried)) {
+function readResult(path: string): Saved {
+  const { goes, figures, failures, tried } = JSON.parse(readFileSync(path, 'utf8')) as Partial<Saved>; // looked at below
+  if (!Array.isArray(goes) || !Array.isArray(figures) || !Array.isArray(failures) || !Array.isArray(tried)) {
     throw new Error(`${path} is not what --json wrote`);
   }
-  return { figures, failures, tried };
+  return { goes, figures, failures, tried };
 }
 
 function circumstances(blocks: number): Circumstances {

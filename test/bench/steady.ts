@@ -7,7 +7,7 @@ import { type DriverResult, driveApart } from './driver.ts';
 import { cpuMs } from './proc.ts';
 import { type BenchStore, withStore } from './stores.ts';
 
-/** Runs after which another thousand make no difference: seen in CPU time per run of blocks of a thousand. */
+/** Runs after which more of them change nothing, seen in CPU time per run of blocks of 5,000. */
 export const STEADY_AFTER_RUNS = 15_000;
 /** Runs that the driver makes before it measures: its own code is slow at first too. */
 const DRIVER_WARM_UP = 1_000;

@@ -5,7 +5,7 @@ import { parseMetrics, quantileOf, rateOf, sumOf } from '../../src/console/overv
 import { readStatus } from '../../src/console/overview/status.ts';
 import { METRICS } from '../../src/observe/metrics/catalogue.ts';
 import { createMeter } from '../../src/observe/metrics/meter.ts';
-import { statusReport, withLayerTypes } from '../../src/observe/status.ts';
+import { statusReport } from '../../src/observe/status.ts';
 
 const NO_STREAMS = { open: 0, opened: 0, eventsSent: 0, bytesSent: 0, behind: 0, maxBehind: 0, stuck: 0 };
 
@@ -97,6 +97,7 @@ describe('the status', () => {
       identity: {
         version: '1',
         wire: '2026-06',
+        layerTypes: ['plain.prompt', 'dify.shell'],
         store: 'sqlite',
         storeDescription: 'sqlite:x',
         startedAtMs: 0,
@@ -112,8 +113,7 @@ describe('the status', () => {
     meter.probe
       .peer({ peer: 'plugin_daemon', method: 'POST', operation: 'llm/invoke' })
       .end({ status: null, error: 'connect_failed' });
-    const report = withLayerTypes(() => statusReport(meter, sources, null), ['plain.prompt', 'dify.shell']);
-    const read = readStatus(JSON.parse(JSON.stringify(report())));
+    const read = readStatus(JSON.parse(JSON.stringify(statusReport(meter, sources, null))));
     expect(read).toMatchObject({
       version: '1',
       wire: '2026-06',

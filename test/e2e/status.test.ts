@@ -36,13 +36,14 @@ test('a run that waits for its model is shown with what it does and for how long
   const runId = await createRun(server.url, plugin({ tenant: 'acme\u202eeman' }));
   const report = async () => JSON.parse((await get(`${server.url}/internal/status`)).text) as StatusReport; // documented
   await until('the first delta', async () => ((await report()).runs.oldest[0]?.events ?? 0) >= 2);
-  const { runs, peers } = await report();
+  const { runs, peers, layer_types } = await report();
   expect(runs).toMatchObject({
     active: 1,
     phases: { model: 1 },
     oldest: [{ run_id: runId, phase: 'model', layers: 3 }],
   });
   expect(peers).toMatchObject([{ peer: 'plugin_daemon', connections: { active: 1, waiting: 0 } }]);
+  expect(layer_types).toEqual(expect.arrayContaining(['plain.prompt', 'dify.plugin.llm', 'test.scripted_llm']));
 
   const text = await status([server.url]);
   expect(text.code).toBe(0);
@@ -124,6 +125,7 @@ test('a lost lease, failing peers and a late loop are told', () => {
     started_at: '2026-06-02T08:15:30.204000Z',
     uptime_seconds: 61,
     stopping: false,
+    layer_types: [],
     store: { description: 'redis://x', lease: { held: false, losses: 1 } },
     runs: {
       active: 101,

@@ -44,6 +44,8 @@ export interface Identity {
   /** Without credentials, e.g. `sqlite:/var/lib/x.db`. */
   readonly storeDescription: string;
   readonly wire: string;
+  /** Type ids that compositions may use here, e.g. `dify.plugin.llm`. */
+  readonly layerTypes: readonly string[];
   /** `performance.now()` of the start, and the time then in ms since 1970. */
   readonly startedAt: number;
   readonly startedAtMs: number;

@@ -13,6 +13,7 @@ export function sources(changes: Partial<Sources> = {}): Sources {
       store: 'sqlite',
       storeDescription: 'sqlite:/x.db',
       wire: '2026-08',
+      layerTypes: ['plain.prompt'],
       startedAt: performance.now(),
       startedAtMs: 1_780_388_130_204,
     },

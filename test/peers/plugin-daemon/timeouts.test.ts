@@ -166,6 +166,19 @@ describe('the pool', () => {
     expect(daemon.llmRequests).toHaveLength(2);
   });
 
+  test('of eight connections one run leaves one to the others', async () => {
+    daemon.play({ llm: [...Array.from({ length: 7 }, () => ['x', { hang: true }] as const), [lastItem()]] });
+    const client = clientFor(daemon.url, { maxConnections: 8 });
+    const controller = new AbortController();
+    const busy = Array.from({ length: 20 }, () => collect(client.streamItems(llmCall(), controller.signal)));
+    await daemon.waitForRequest(7);
+    expect(client.load()).toEqual({ active: 7, waiting: 13 });
+    expect((await collect(client.streamItems(llmCall({ owner: 'another run' }), quiet()))).error).toBeNull();
+    controller.abort(new Error('enough'));
+    await Promise.all(busy);
+    expect(client.load()).toEqual({ active: 0, waiting: 0 });
+  });
+
   test('serves runs in turn', async () => {
     daemon.play({ llm: Array.from({ length: 5 }, () => [{ delay: 10 }, lastItem()]) });
     const client = clientFor(daemon.url, { maxConnections: 1 });
